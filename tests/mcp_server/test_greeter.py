@@ -23,6 +23,7 @@ META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }
+NOTIFICATION = json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})
 CHANGES = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
 
 
@@ -271,6 +272,35 @@ def test_the_end_of_input_ends_a_server_that_has_not_loaded(
         if sent > 1:
             server.request("tools/list")
         assert server.close() == 0
+
+
+@pytest.mark.parametrize("sent", ["", "\n", NOTIFICATION + "\n", NOTIFICATION + "\n" + NOTIFICATION])
+def test_without_stored_answers_it_ends_too_unless_it_was_asked_something(
+    sent: str, tmp_path: Path, never_loads: Mapping[str, str]
+) -> None:
+    with started(tmp_path, tmp_path, **never_loads) as server:
+        server.write(sent)
+        assert server.close() == 0
+
+
+def test_with_stored_answers_a_notification_does_not_keep_it_from_ending(
+    caches: Path, tmp_path: Path, never_loads: Mapping[str, str]
+) -> None:
+    with started(caches, tmp_path, **never_loads) as server:
+        server.initialize()
+        server.write(NOTIFICATION)
+        assert server.close() == 0
+
+
+@pytest.mark.parametrize("end", ["\n", "", "\n" + NOTIFICATION])
+def test_without_stored_answers_a_request_that_is_piped_in_is_answered(end: str, tmp_path: Path) -> None:
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}
+    with started(tmp_path, tmp_path) as server:
+        server.write(json.dumps(asked) + end)
+        assert server.close() == 0
+        (answer,) = server.lines
+    assert "send_sms" in tool_names(json.loads(answer)["result"])
+    assert snapshots(tmp_path)  # so the next start is fast
 
 
 def test_a_call_before_the_end_of_input_is_answered(caches: Path, tmp_path: Path) -> None:

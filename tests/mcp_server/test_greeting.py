@@ -4,8 +4,10 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from queue import SimpleQueue
 from typing import Any
 
 import anyio
@@ -19,6 +21,7 @@ from elks_mcp.mcp_server.recording import record_answers
 from elks_mcp.mcp_server.server import build_listing_server
 from elks_mcp.mcp_server.snapshots import Answers, Snapshot
 from elks_mcp.settings import read
+from tests.support.clocks import HANG
 from tests.tables.first_frames import RECORDINGS, Recording
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no client is answered early on Windows")
@@ -313,3 +316,20 @@ def test_wherever_the_input_is_cut_the_same_is_answered_and_the_rest_is_handed_o
         assert len(greeting.answers) == len(greeting.opening) + len(greeting.checks) - sum(
             b"initialized" in each for each in greeting.opening
         )
+
+
+def test_a_mebibyte_is_read_while_the_server_loads_and_everything_is_handed_over_in_order() -> None:
+    sent = b"".join(frame("ping", {"_meta": {"progressToken": "x" * 1000}}, number) for number in range(4000))
+    handed_over: SimpleQueue[bytes] = SimpleQueue()
+    source, client = os.pipe()
+    greeter = Greeter(source, -1, None)
+    greeter.start()
+    with ThreadPoolExecutor() as threads, os.fdopen(client, "wb", buffering=0) as pipe:
+        threads.submit(pipe.write, sent[: 2**20]).result(HANG)
+        writing = threads.submit(pipe.write, sent[2**20 :])
+        _, rest = greeter.hand_over(handed_over.put)
+        assert writing.result(HANG)
+        pipe.close()
+        received = [rest, *iter(handed_over.get, b"")]
+    os.close(source)
+    assert b"".join(received) == sent

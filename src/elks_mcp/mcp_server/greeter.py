@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Event, Lock, Thread
 
-from elks_mcp.mcp_server.greeting import GreetedSession, Greeting
+from elks_mcp.mcp_server.greeting import GreetedSession, Greeting, is_for_server
 from elks_mcp.mcp_server.snapshots import Snapshot, find_name, load
 from elks_mcp.runtime.start_options import COMPLETION, ENV_FILE, STATE_DIR
 from elks_mcp.runtime.validation import SWITCHES
@@ -22,6 +22,9 @@ if sys.platform != "win32":
     import fcntl
 
 _CHUNK = 65536
+_READ_AHEAD = 2**20
+"""Bytes that are read for a server that still loads. The rest stays in the pipe until it has loaded."""
+
 _STDIN, _STDOUT, _STDERR = range(3)
 
 
@@ -96,13 +99,14 @@ class Greeter:
         with self._lock:
             self._deliver = deliver
             self._is_handed_over.set()
-            return self._session.close(), b"".join(self._pending)
+            rest, self._pending = b"".join(self._pending), []
+            return self._session.close(), rest
 
     def _read(self) -> None:
         while chunk := read_chunk(self._source):
             self.take(chunk)
-            if self._session.is_over:
-                self._is_handed_over.wait()  # what follows stays in the pipe until then
+            if sum(map(len, self._pending)) > _READ_AHEAD:
+                self._is_handed_over.wait()
         self._end()
 
     def take(self, chunk: bytes) -> None:
@@ -111,7 +115,7 @@ class Greeter:
             deliver = self._deliver
             if deliver is None:
                 self._pending.append(chunk)  # joined once: a line may be long
-                if b"\n" in chunk:
+                if b"\n" in chunk and not self._session.is_over:
                     self._pending = [self._answer(b"".join(self._pending))]
         if deliver:
             deliver(chunk)
@@ -129,12 +133,14 @@ class Greeter:
         return received
 
     def _end(self) -> None:
-        can_answer = (
-            self.snapshot and self.snapshot.answers
-        )  # so the settings are valid: there is no error to log
+        """Pass the end of input on to the server, or end the process if there is nothing left to do.
+
+        Until the server takes over, the process has loaded modules and read settings, and nothing else.
+        `sys.exit` would only end this thread, and the main thread cannot be interrupted while it imports.
+        """
         with self._lock:
-            if can_answer and self._deliver is None and not any(self._pending):
-                os._exit(0)  # so far, modules were loaded and nothing else, and nobody waits for an answer
+            if self._deliver is None and not is_for_server(b"".join(self._pending)):
+                os._exit(0)
         self._is_handed_over.wait()
         if self._deliver:
             self._deliver(b"")

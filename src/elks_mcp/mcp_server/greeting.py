@@ -179,6 +179,15 @@ def parse(line: bytes) -> Frame | None:
     return message if isinstance(method, str) and isinstance(params, dict) else None
 
 
+def is_for_server(received: bytes) -> bool:
+    """Return whether the last messages of a client need the server.
+
+    Notifications do not: without a client, they have no effect.
+    """
+    messages = [parse(line) for line in received.split(b"\n") if line.strip()]
+    return any(message is None or "id" in message for message in messages)
+
+
 def _is_plain(params: Frame) -> bool:
     """Return whether a request of the older era has no parameters but a token for progress."""
     meta = params.get("_meta", {})
