@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.numbers import NumberChange
 from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId, parse_number, parse_sender
@@ -136,7 +137,37 @@ def check_account(shown: Example) -> None:
     assert set(type(account).model_fields) == {"id", "balance"}
 
 
-def check_of(shown: Example) -> Callable[[Example], None]:
+def check_subaccount(shown: Example) -> None:
+    body = shown["body"]
+    read = wire.parse_subaccount(json.dumps(body).encode(), "SEK")
+    assert (read.id, read.name) == (body["id"], body["name"])
+    assert (read.secret.get_secret_value() if read.secret else None) == body.get("secret")
+    assert read.limit == Money(body["usagelimit"], "SEK")
+    assert read.used == Money(body.get("balanceused", 0), "SEK")
+    assert read.is_active is (body.get("active") != "no")
+
+
+def check_subaccounts(shown: Example) -> None:
+    read, following = wire.parse_subaccounts(json.dumps(shown["body"]).encode(), "SEK")
+    assert [each.id for each in read] == [each["id"] for each in shown["body"]["data"]]
+    assert following is None
+    for each in shown["body"]["data"]:
+        check_subaccount({"body": each})
+
+
+def check_numbers(shown: Example) -> None:
+    listed = shown["body"].get("data", [shown["body"]])
+    read = wire.parse_numbers(json.dumps({"data": listed}).encode())
+    for number, body in zip(read, listed, strict=True):
+        assert (number.id, number.number, number.name) == (body["id"], body["number"], body["name"])
+        assert list(number.capabilities) == body["capabilities"]
+        assert number.is_active is (body["active"] == "yes")
+        assert all(
+            getattr(number, name) == body.get(name, "") for name in ("sms_url", "mms_url", "voice_start")
+        )
+
+
+def check_of(shown: Example) -> Callable[[Example], None]:  # noqa: PLR0911  (one for each endpoint)
     """Find the parser of an answer by its request; add the parser of a new example here."""
     request = shown["request"]
     match request["method"], request["path"].removeprefix("/a1").split("/")[1:]:
@@ -148,6 +179,12 @@ def check_of(shown: Example) -> Callable[[Example], None]:
             return check_message
         case "GET", ["me"]:
             return check_account
+        case "GET", ["subaccounts"]:
+            return check_subaccounts
+        case _, ["subaccounts", *_]:
+            return check_subaccount
+        case _, ["numbers", *_]:
+            return check_numbers
     raise NotImplementedError(request)
 
 
@@ -168,8 +205,59 @@ def test_a_documented_refusal_raises_its_error(name: str) -> None:
 
 def test_there_are_examples_of_every_kind() -> None:
     checks = {check_of(EXAMPLES[name]).__name__ for name in SUCCESSES}
-    assert checks == {"check_receipt", "check_estimate", "check_message", "check_page", "check_account"}
+    assert checks == {
+        "check_receipt",
+        "check_estimate",
+        "check_message",
+        "check_page",
+        "check_account",
+        "check_subaccount",
+        "check_subaccounts",
+        "check_numbers",
+    }
     assert len(REFUSALS) >= 5
+
+
+# ── amounts of a subaccount ──
+
+
+@pytest.mark.parametrize("field", ["usagelimit", "balanceused", "usage"])
+@pytest.mark.parametrize("value", ["many", 1.5, True, [], {}])
+def test_an_amount_of_a_subaccount_that_cannot_be_read_is_not_taken_for_none(
+    field: str, value: object
+) -> None:
+    with pytest.raises(NoAnswer):
+        wire.parse_subaccount(encoded(id="a" + "1" * 32, **{field: value}), "SEK")
+    if field != "usagelimit":  # a limit of 20 digits or more limits nothing
+        with pytest.raises(NoAnswer):
+            wire.parse_subaccount(encoded(id="a" + "1" * 32, **{field: 10**30}), "SEK")
+
+
+@pytest.mark.parametrize(("limit", "units"), [(None, None), ("none", None), ("", None), ("100", 100), (0, 0)])
+def test_a_limit_may_be_none_or_written_as_text(limit: object, units: int | None) -> None:
+    read = wire.parse_subaccount(encoded(id="a" + "1" * 32, usagelimit=limit, usage="7"), "SEK")
+    assert read.limit == (None if units is None else Money(units, "SEK"))
+    assert read.used == Money(7, "SEK")
+
+
+def test_a_subaccount_does_not_show_its_secret() -> None:
+    read = wire.parse_subaccount(body_of("subaccount"), "SEK")
+    assert EXAMPLES["subaccount"]["body"]["secret"] not in repr(read) + read.explain()
+
+
+# ── numbers ──
+
+
+def test_only_what_changes_is_in_the_form_of_a_number_and_none_removes_it() -> None:
+    change = NumberChange(name="", sms_url="https://sms.example.com/x", replies=False)
+    assert wire.build_number(change) == {
+        "name": "none",
+        "sms_url": "https://sms.example.com/x",
+        "sms_replies": "no",
+    }
+    assert wire.build_number(NumberChange()) == {}
+    form = EXAMPLES["number_configured"]["request"]["form"]
+    assert wire.build_number(NumberChange(**form)) == form
 
 
 # ── times ──

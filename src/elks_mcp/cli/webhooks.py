@@ -11,7 +11,7 @@ from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
-from elks_mcp.domain.models import OwnNumber
+from elks_mcp.domain.numbers import NumberChange, OwnNumber
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
 from elks_mcp.inbound.webhook_addresses import webhook_address
@@ -136,7 +136,7 @@ async def _change(
         say("Nothing was changed.")
         return 1
     if not is_set:
-        await app.client.set_incoming_address(number, address)
+        await app.client.configure_number(number, NumberChange(sms_url=address or ""))
     if then:  # only now, since 46elks uses the previous address until it takes the new one
         await then()
     say(f"Incoming texts are now {change}.")

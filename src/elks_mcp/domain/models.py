@@ -230,14 +230,6 @@ class Listing(Frozen):
         return sum(row.is_left_out for row in self.unread)
 
 
-class OwnNumber(Frozen):
-    """A number of the account. `sms_url` is the webhook for its incoming texts, or an action."""
-
-    id: str
-    number: str
-    sms_url: Annotated[str, Field(repr=False)] = ""
-
-
 class AccountNumbers(Frozen):
     """The account's own numbers in E.164, as far as they are known."""
 

@@ -12,11 +12,11 @@ from elks_mcp.domain.models import (
     HistoryFilter,
     Listing,
     Message,
-    OwnNumber,
     Page,
     UnreadRow,
 )
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.numbers import NumberChange, OwnNumber
 from elks_mcp.domain.orders import Draft, Estimate
 from elks_mcp.elks import wire
 from elks_mcp.elks.paid_endpoints import ENDPOINTS, DryRunPrice, Endpoints
@@ -195,13 +195,14 @@ class ElksClient:
         newer = (row for row in pages.unread if not (moment and row.not_after and row.not_after < moment))
         return Listing(messages=tuple(found), complete=complete, unread=self._log_unread(newer))
 
-    async def list_numbers(self) -> tuple[OwnNumber, ...]:
-        """Return the account's own numbers."""
-        return wire.parse_numbers(await self._get("/numbers"))
+    async def list_numbers(self, *, ended: bool = False) -> tuple[OwnNumber, ...]:
+        """Return the account's own numbers. `ended`: also those whose rental has ended."""
+        listed = wire.parse_numbers(await self._get("/numbers"))
+        return tuple(each for each in listed if each.is_active or ended)
 
-    async def set_incoming_address(self, number: OwnNumber, address: str | None) -> None:
-        """Set the webhook for a number's incoming texts; None removes it."""
-        await self._ask(f"/numbers/{number.id}", wire.build_number(address))
+    async def configure_number(self, number: OwnNumber, change: NumberChange) -> None:
+        """Change where 46elks sends what a number receives."""
+        await self._ask(f"/numbers/{number.id}", wire.build_number(change))
 
     @property
     def skew(self) -> timedelta:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -27,14 +28,58 @@ class Charge:
 
 @dataclass(slots=True)
 class SandboxNumber:
-    """The account's phone number and its settings for incoming texts (docs/configure-number)."""
+    """A phone number of the account and where its texts and calls go (docs/configure-number).
+
+    `owner` is the id of the subaccount that it belongs to, "" for the account itself.
+    """
 
     number: str
     allocated_at: datetime
     id: str = field(default_factory=lambda: new_id("n"))
     sms_url: str = ""
     sms_replies: bool = True
+    mms_url: str = ""
+    voice_start: str = ""
     name: str = ""
+    capabilities: tuple[str, ...] = ("sms", "voice")
+    deallocated_at: datetime | None = None
+    owner: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the account still has the number."""
+        return self.deallocated_at is None
+
+
+class SandboxNumbers:
+    """The numbers of the account. The first is the one that the sandbox itself uses."""
+
+    def __init__(self, own: SandboxNumber) -> None:
+        self._all = [own]
+
+    def __iter__(self) -> Iterator[SandboxNumber]:
+        """Iterate over the numbers, also those that the account does not have any more."""
+        return iter(self._all)
+
+    def __contains__(self, number: object) -> bool:
+        """Return whether a number in E.164 is one that the account has."""
+        return isinstance(number, str) and self.find(number) is not None
+
+    def add(self, number: SandboxNumber) -> SandboxNumber:
+        """Add a number, as renting one does."""
+        self._all.append(number)
+        return number
+
+    def find(self, number: str) -> SandboxNumber | None:
+        """Return the number that the account has with these digits in E.164, or None."""
+        return next((each for each in self._all if each.number == number and each.is_active), None)
+
+    def reset(self) -> None:
+        """Return to the first number alone, without settings."""
+        own = self._all[0]
+        self._all = [own]
+        own.sms_url, own.sms_replies, own.name = "", True, ""
+        own.mms_url, own.voice_start, own.deallocated_at = "", "", None
 
 
 @dataclass(slots=True)
@@ -65,10 +110,14 @@ class SandboxAccount:
 
     def authorizes(self, header: str) -> bool:
         """Return whether an `Authorization` header has this account's credentials (Basic)."""
-        scheme, _, token = header.partition(" ")
-        try:
-            given = base64.b64decode(token, validate=True)
-        except binascii.Error:
-            return False
-        expected = f"{self.username}:{self.password}".encode()
-        return scheme.lower() == "basic" and hmac.compare_digest(given, expected)
+        return has_credentials(header, self.username, self.password)
+
+
+def has_credentials(header: str, username: str, password: str) -> bool:
+    """Return whether an `Authorization` header has these credentials (Basic)."""
+    scheme, _, token = header.partition(" ")
+    try:
+        given = base64.b64decode(token, validate=True)
+    except binascii.Error:
+        return False
+    return scheme.lower() == "basic" and hmac.compare_digest(given, f"{username}:{password}".encode())

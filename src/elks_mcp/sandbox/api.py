@@ -11,16 +11,14 @@ from elks_mcp.sandbox import responses
 from elks_mcp.sandbox.faults import Fault
 from elks_mcp.sandbox.messages import PAGE_LIMIT, StoredMessage, format_time, is_hidden, parse_time
 from elks_mcp.sandbox.network import Outgoing, is_number
-from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest, as_json, plain
+from elks_mcp.sandbox.number_routes import answer_numbers, is_usable_by
+from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest, RefusedError, as_json, plain
 from elks_mcp.sandbox.simulation import Simulation
+from elks_mcp.sandbox.subaccount_routes import answer_subaccounts
 
 _UNAUTHORIZED = "API access requires Basic HTTP authentication. Read documentation or examples."
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9 .]{2,10}")
 _REQUIRED = ("from", "to", "message")
-
-
-class _RefusedError(Exception):
-    """46elks refuses the request with 403; the message is the line that it answers."""
 
 
 def answer(
@@ -35,7 +33,7 @@ def answer(
     hidden_since = at - history_lag if history_lag else None
     try:
         return _find(simulation, request, at, hidden_since) or not_found()
-    except _RefusedError as error:
+    except RefusedError as error:
         return plain(403, str(error))
 
 
@@ -45,14 +43,18 @@ def _find(
     """Carry out `request`; return None if 46elks has no such path."""
     match request.segments:
         case [_, *_, last] if request.method == "GET" and last.upper() == "POST":
-            raise _RefusedError(
+            raise RefusedError(
                 "The sandbox does not take a GET as a POST, since any link is a GET. Send a POST"
             )
         case ["sms", *rest]:
             return _sms(simulation, request, rest, at, hidden_since)
         case ["numbers", *rest]:
-            return _numbers(simulation, request, rest)
+            return answer_numbers(simulation, request, rest, at)
+        case ["subaccounts", *rest]:
+            return answer_subaccounts(simulation, request, rest, at)
         case ["me"] if request.method == "GET":
+            if request.subaccount and not simulation.rules.subaccounts_read_account:
+                raise RefusedError("Subaccounts may not read the account")
             return as_json(responses.account(simulation.account))
     return None
 
@@ -77,45 +79,44 @@ def _sms(
             return _history(simulation, request, hidden_since)
         case (("GET" | "DELETE"), message_id):
             message = simulation.network.log.find(message_id)
-            if message is None or is_hidden(message, hidden_since):
+            only_of = _find_visible(simulation, request)
+            is_anothers = message is not None and only_of not in {None, message.subaccount}
+            if message is None or is_anothers or is_hidden(message, hidden_since):
                 return not_found()
             return _one_message(simulation, request, message, at)
     return None
 
 
-def _numbers(simulation: Simulation, request: ApiRequest, rest: list[str]) -> ApiAnswer | None:
-    if not rest and request.method == "GET":
-        return as_json({"data": [responses.number(simulation.own)]})
-    if rest == [simulation.own.id] and request.method in {"GET", "POST"}:
-        return _one_number(simulation, request)
-    return None
-
-
 def _send(simulation: Simulation, request: ApiRequest, at: datetime) -> ApiAnswer:
     """Send an SMS or quote its price (docs/send-sms), with the checks in 46elks' likely order."""
-    asked = _parse_outgoing(request.parameters)
-    _check_sender(simulation, asked.sender)
+    asked = _parse_outgoing(request)
+    _check_sender(simulation, asked)
     _check_webhook(simulation, "whendelivered", asked.whendelivered or "")
     if simulation.rules.is_blocked(asked.to):
-        raise _RefusedError("Sending SMS to this country is disallowed by default")
+        raise RefusedError("Sending SMS to this country is disallowed by default")
     parts, cost = simulation.network.quote(asked.to, asked.text)
     if request.parameters.get("dryrun") == "yes":
         # A dry run checks neither the number nor the balance: 46elks has quoted a price for "+4612".
         return as_json(responses.quoted(asked, parts, cost))
     if not is_number(asked.to):
-        raise _RefusedError("Invalid to number")
+        raise RefusedError("Invalid to number")
     if not simulation.account.can_pay(cost):
-        raise _RefusedError("Not enough credits")
+        raise RefusedError("Not enough credits")
+    spender = simulation.subaccounts.find(request.subaccount)
+    if spender and not spender.may_spend(cost, exactly=simulation.rules.limit_is_exact):
+        raise RefusedError(simulation.rules.limit_refusal)
     fails = request.fault == Fault.FAILED_AT_ONCE.value
     message = simulation.network.accept(asked, at, fails=fails)
+    simulation.subaccounts.charge(request.subaccount, message.cost)
     request.message_id = message.id
     return as_json(responses.accepted(message))
 
 
-def _parse_outgoing(parameters: dict[str, str]) -> Outgoing:
+def _parse_outgoing(request: ApiRequest) -> Outgoing:
+    parameters = request.parameters
     for key in _REQUIRED:
         if not parameters.get(key):
-            raise _RefusedError(f"Missing key {key}")
+            raise RefusedError(f"Missing key {key}")
     return Outgoing(
         sender=_plus(parameters["from"]),
         to=_plus(parameters["to"]),
@@ -123,6 +124,7 @@ def _parse_outgoing(parameters: dict[str, str]) -> Outgoing:
         flash=parameters.get("flashsms") == "yes",
         dontlog=parameters.get("dontlog") == "message",
         whendelivered=parameters.get("whendelivered") or None,
+        subaccount=request.subaccount,
     )
 
 
@@ -131,23 +133,26 @@ def _plus(written: str) -> str:
     return "+" + written[1:] if written.startswith(" ") else written
 
 
-def _check_sender(simulation: Simulation, sender: str) -> None:
+def _check_sender(simulation: Simulation, asked: Outgoing) -> None:
     """Refuse the senders that 46elks refuses (kb/text-sender-id).
 
     46elks' text for a sender with bad characters is not known.
     """
+    sender = asked.sender
     if sender[0].isdigit():
-        raise _RefusedError("Alphanumeric numbers may not start with a digit")
+        raise RefusedError("Alphanumeric numbers may not start with a digit")
     if not is_number(sender) and not _NAME.fullmatch(sender):
-        raise _RefusedError("Invalid from number")
-    if is_number(sender) and simulation.rules.own_senders_only and sender != simulation.own.number:
-        raise _RefusedError("Invalid from number")
+        raise RefusedError("Invalid from number")
+    number = simulation.numbers.find(sender)
+    is_foreign = is_number(sender) and simulation.rules.own_senders_only and number is None
+    if is_foreign or (number and not is_usable_by(simulation, asked.subaccount, number)):
+        raise RefusedError("Invalid from number")
 
 
 def _check_webhook(simulation: Simulation, key: str, url: str) -> None:
     """Refuse an address of this machine on a port that is not configured; 46elks refuses none."""
     if refusal := simulation.webhooks.find_refusal(url):
-        raise _RefusedError(f"{key} {refusal}")
+        raise RefusedError(f"{key} {refusal}")
 
 
 def _history(simulation: Simulation, request: ApiRequest, hidden_since: datetime | None) -> ApiAnswer:
@@ -160,7 +165,12 @@ def _history(simulation: Simulation, request: ApiRequest, hidden_since: datetime
     except ValueError:
         return plain(403, "Invalid start, end or limit")
     found = simulation.network.log.page(
-        start=start, end=end, to=asked.get("to") or None, limit=limit, hidden_since=hidden_since
+        start=start,
+        end=end,
+        to=asked.get("to") or None,
+        limit=limit,
+        hidden_since=hidden_since,
+        only_of=_find_visible(simulation, request),
     )
     return as_json(responses.page(found))
 
@@ -175,18 +185,7 @@ def _one_message(
     return as_json({"id": message.id, "deleted": format_time(at)})
 
 
-def _one_number(simulation: Simulation, request: ApiRequest) -> ApiAnswer:
-    """Return the account's number, or configure it; `none` or a space clears a field.
-
-    docs/configure-number
-    """
-    asked, own = request.parameters, simulation.own
-    if request.method == "POST":
-        if "sms_url" in asked:
-            _check_webhook(simulation, "sms_url", asked["sms_url"])
-            own.sms_url = "" if asked["sms_url"].strip() in {"", "none"} else asked["sms_url"]
-        if "sms_replies" in asked:
-            own.sms_replies = asked["sms_replies"] != "no"
-        if "name" in asked:
-            own.name = asked["name"][:50]
-    return as_json(responses.number(own))
+def _find_visible(simulation: Simulation, request: ApiRequest) -> str | None:
+    """Return whose messages the caller sees: None for all, or the id of its own subaccount."""
+    sees_all = not request.subaccount or simulation.rules.subaccounts_see_everything
+    return None if sees_all else request.subaccount

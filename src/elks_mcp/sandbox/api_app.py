@@ -52,6 +52,7 @@ class ApiApp:
     async def _read(self, scope: Scope, receive: Receive) -> ApiRequest:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = await _read_body(receive)
+        caller = self._simulation.find_caller(headers.get("authorization", ""))
         is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         return ApiRequest(
             method=scope["method"],
@@ -59,7 +60,8 @@ class ApiApp:
             query=_parse_form(scope["query_string"]),
             form=_parse_form(body) if is_form else {},
             at=self._simulation.clock.now(),
-            authorized=self._simulation.account.authorizes(headers.get("authorization", "")),
+            authorized=caller is not None,
+            subaccount=caller or "",
         )
 
     async def _answer(

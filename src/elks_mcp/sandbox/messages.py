@@ -47,6 +47,8 @@ class StoredMessage:
     flash: bool = False
     dontlog: bool = False
     whendelivered: str | None = None
+    subaccount: str = ""
+    """The id of the subaccount that sent it; "" for the account itself, and for incoming messages."""
     id: str = field(default_factory=lambda: new_id("s"))
     order: int = field(default_factory=_ORDER.__next__, repr=False)
 
@@ -101,13 +103,15 @@ class MessageLog:
         to: str | None = None,
         limit: int = PAGE_LIMIT,
         hidden_since: datetime | None = None,
+        only_of: str | None = None,
     ) -> HistoryPage:
         """Return one page, newest first.
 
         `start` is the newer bound and `end` the older one, both exclusive (docs/sms-history). `next` is the
         time of the page's last message. Since `start` is exclusive, a message of that millisecond that did
         not fit on the page is on no page: a client has to overlap its pages to see it. Outgoing messages from
-        `hidden_since` on are left out, as in a history that lags.
+        `hidden_since` on are left out, as in a history that lags. `only_of` is the id of a subaccount whose
+        messages are all that it shows.
         """
         found = [
             message
@@ -115,6 +119,7 @@ class MessageLog:
             if (start is None or message.stored_at < start)
             and (end is None or message.stored_at > end)
             and (to is None or message.to == to)
+            and (only_of is None or message.subaccount == only_of)
             and not is_hidden(message, hidden_since)
         ]
         shown = found[: max(1, min(limit, PAGE_LIMIT))]

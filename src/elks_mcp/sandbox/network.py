@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber
+from elks_mcp.sandbox.account import SandboxAccount, SandboxNumbers
 from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.handsets import FAILS, Behaviour, Handset, HandsetText
 from elks_mcp.sandbox.messages import MessageDirection, MessageLog, MessageStatus, StoredMessage, format_time
@@ -42,6 +42,7 @@ class Outgoing:
     dontlog: bool = False
     whendelivered: str | None = None
     direction: MessageDirection = "outgoing"
+    subaccount: str = ""
 
 
 class Network:
@@ -54,11 +55,12 @@ class Network:
         self,
         rules: Rules,
         account: SandboxAccount,
-        own: SandboxNumber,
+        numbers: SandboxNumbers,
         steps: EventQueue[Step],
         webhooks: Webhooks,
     ) -> None:
-        self.rules, self.account, self.own = rules, account, own
+        self.rules, self.account, self.numbers = rules, account, numbers
+        self.own = next(iter(numbers))
         self.steps, self.webhooks = steps, webhooks
         self.log = MessageLog()
         self.accepted: list[StoredMessage] = []
@@ -100,6 +102,7 @@ class Network:
             flash=asked.flash,
             dontlog=asked.dontlog,
             whendelivered=asked.whendelivered,
+            subaccount=asked.subaccount,
         )
         self.log.add(message)
         self.accepted.append(message)
@@ -114,9 +117,10 @@ class Network:
         message = StoredMessage("incoming", sender, to, text, at, parts, self.rules.incoming_cost)
         self.log.add(message)
         self.account.charge(message)
-        if self.own.sms_url.startswith("{"):
-            self._react(message, self.own.sms_url, at)
-        elif self.own.sms_url:
+        sms_url = (self.numbers.find(to) or self.own).sms_url
+        if sms_url.startswith("{"):
+            self._react(message, sms_url, at)
+        elif sms_url:
             form = {
                 "direction": "incoming",
                 "id": message.id,
@@ -125,7 +129,7 @@ class Network:
                 "created": format_time(at),
                 "message": text,
             }
-            self.webhooks.post("incoming", self.own.sms_url, form, at, partial(self._react, message))
+            self.webhooks.post("incoming", sms_url, form, at, partial(self._react, message))
         return message
 
     def text_us(self, sender: str, text: str, to: str, at: datetime) -> StoredMessage:
@@ -140,7 +144,7 @@ class Network:
         """Send `text` from the phone `number` to `to`, or to the last sender on that phone.
 
         Returns:
-            The message if it went to the account's own number, otherwise None.
+            The message if it went to a number of the account, otherwise None.
 
         Raises:
             CannotAnswerError: the last sender is a name, not a number.
@@ -149,7 +153,7 @@ class Network:
         to = to or handset.last_sender or self.own.number
         if not is_number(to):
             raise CannotAnswerError(f"{to} is a name, not a number: it cannot be answered.")
-        if to == self.own.number:
+        if to in self.numbers:
             return self.text_us(number, text, to, at)
         handset.texts.append(HandsetText("written", number, text, flash=False, at=at))
         self.handset(to).texts.append(HandsetText("received", number, text, flash=False, at=at))
@@ -213,7 +217,7 @@ class Network:
         self.handset(message.to).texts.append(
             HandsetText("received", message.sender, message.text, message.flash, at, message.id)
         )
-        if message.to == self.own.number:
+        if message.to in self.numbers:
             self.receive(message.sender, message.text, message.to, at)
         elif is_number(message.sender):
             for turn, reply in enumerate(behaviour.replies(message.text), start=1):
@@ -226,7 +230,8 @@ class Network:
         """Carry out the answer to an incoming text's webhook (docs/sms-actions)."""
         action = _parse_action(body)
         if action is None:
-            action = {"reply": body.strip()} if self.own.sms_replies else {}
+            replies = (self.numbers.find(incoming.to) or self.own).sms_replies
+            action = {"reply": body.strip()} if replies else {}
         forward, reply = action.get("forward"), action.get("reply")
         if isinstance(forward, str):
             text = f"{action.get('prefix', '')}{incoming.text}{action.get('suffix', '')}"

@@ -47,6 +47,21 @@ class Rules:
     """Count `€` and `{}` as two GSM septets, as in the standard, instead of as 46elks documents it."""
     own_senders_only: bool = False
     """Refuse sender numbers that are not the account's own. 46elks' text for that is not known."""
+    limit_refusal: str = "Usage limit reached"
+    """The line that refuses a subaccount whose limit is used up. 46elks' line and status are not known."""
+    limit_is_exact: bool = True
+    """Refuse a charge that would pass a subaccount's limit, instead of any after the limit is used up."""
+    usage_limit_at_creation: bool = True
+    """Take `usagelimit` when a subaccount is created: the sample of docs/create-subaccount does, the table
+    of its parameters does not."""
+    subaccounts_read_account: bool = True
+    """Whether a subaccount may read `/me`, where it sees the account. Nothing is known about that."""
+    subaccounts_read_themselves: bool = True
+    """Whether a subaccount may read its own limit. Nothing is known about that."""
+    subaccounts_use_numbers: bool = True
+    """Whether a subaccount may send from the account's numbers, and sees them. Nothing is known."""
+    subaccounts_see_everything: bool = True
+    """Whether a subaccount sees the whole history, or only what it sent itself. Nothing is known."""
     webhook_timeout: timedelta = timedelta(seconds=10)
     """Real time after which a webhook counts as unanswered; 46elks documents none."""
     webhook_retry_every: timedelta = timedelta(minutes=5)

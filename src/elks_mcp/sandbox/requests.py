@@ -13,13 +13,18 @@ from typing import Any
 BASE_PATH = "/a1"
 
 
+class RefusedError(Exception):
+    """46elks refuses a request with 403; the message is the line that it answers."""
+
+
 @dataclass(slots=True, eq=False)
 class ApiRequest:
     """A request without its password, and the status of its answer.
 
     `status` is None until it is answered. `fault` is the name of the fault that was injected, or None.
     `error` is the line that it was refused with, or "". `message_id` is the id of the SMS that it sent, or
-    None. `answer` is the start of the answer's body, for the recent requests only.
+    None. `answer` is the start of the answer's body, for the recent requests only. `subaccount` is the id of
+    the subaccount whose credentials it has, "" for the account's own.
     """
 
     method: str
@@ -28,6 +33,7 @@ class ApiRequest:
     form: dict[str, str]
     at: datetime
     authorized: bool
+    subaccount: str = ""
     status: int | None = None
     fault: str | None = None
     error: str = ""

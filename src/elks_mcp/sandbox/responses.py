@@ -83,16 +83,18 @@ def account(holder: SandboxAccount) -> dict[str, Any]:
 
 
 def number(own: SandboxNumber) -> dict[str, Any]:
-    """Return a number of the account (docs/configure-number)."""
+    """Return a number of the account (docs/configure-number, docs/list-numbers)."""
     return {
         "id": own.id,
-        "active": "yes",
+        "active": "yes" if own.is_active else "no",
         "country": "se",
         "number": own.number,
-        "capabilities": ["sms", "voice"],
+        "capabilities": list(own.capabilities),
         "category": "mobile",
         "name": own.name,
         "sms_url": own.sms_url,
         "sms_replies": "yes" if own.sms_replies else "no",
         "allocated": format_time(own.allocated_at),
+        **{name: url for name, url in (("mms_url", own.mms_url), ("voice_start", own.voice_start)) if url},
+        **({"deallocated": format_time(own.deallocated_at)} if own.deallocated_at else {}),
     }

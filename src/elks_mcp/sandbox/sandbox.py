@@ -15,6 +15,7 @@ from elks_mcp.sandbox.account import (
     Charge,
     SandboxAccount,
     SandboxNumber,
+    SandboxNumbers,
 )
 from elks_mcp.sandbox.asgi import build_app
 from elks_mcp.sandbox.clock import SimulatedClock, SystemClock
@@ -27,6 +28,7 @@ from elks_mcp.sandbox.page_context import PageContext
 from elks_mcp.sandbox.prices_and_rules import CREDIT, Rules
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.simulation import Simulation
+from elks_mcp.sandbox.subaccounts import SandboxSubaccounts
 from elks_mcp.sandbox.webhooks import WebhookAttempt
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -99,6 +101,10 @@ class Sandbox:
             webhook_transport=webhook_transport,
             webhook_ports=set(webhook_ports),
         )
+        self.numbers: SandboxNumbers = self._simulation.numbers
+        """The account's numbers; more may be added."""
+        self.subaccounts: SandboxSubaccounts = self._simulation.subaccounts
+        """The account's subaccounts; more may be added."""
         self.faults: Faults = self._simulation.faults
         """The injected faults."""
         self.requests: list[ApiRequest] = self._simulation.requests

@@ -8,13 +8,14 @@ from functools import partial
 import anyio
 import httpx2
 
-from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber
+from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber, SandboxNumbers, has_credentials
 from elks_mcp.sandbox.clock import SimulatedClock, first_of
 from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.network import Network, Step
 from elks_mcp.sandbox.prices_and_rules import Rules
 from elks_mcp.sandbox.requests import ApiRequest, RecentRequests
+from elks_mcp.sandbox.subaccounts import SandboxSubaccounts
 from elks_mcp.sandbox.webhooks import Webhooks
 
 
@@ -36,12 +37,13 @@ class Simulation:
         webhook_ports: set[int],
     ) -> None:
         self.clock, self.rules, self.account, self.own = clock, rules, account, own
+        self.numbers, self.subaccounts = SandboxNumbers(own), SandboxSubaccounts()
         self._first_balance = account.balance
         self._changed = anyio.Event()
         self._settling = anyio.Lock()
         self._steps: EventQueue[Step] = EventQueue(self._wake)
         self.webhooks = Webhooks(rules, webhook_transport, EventQueue(self._wake), webhook_ports)
-        self.network = Network(rules, account, own, self._steps, self.webhooks)
+        self.network = Network(rules, account, self.numbers, self._steps, self.webhooks)
         self.faults = Faults()
         self.requests: list[ApiRequest] = []
         self.recent_requests = RecentRequests()
@@ -51,6 +53,16 @@ class Simulation:
         """Set, and replaced, to drop the connection of every hanging request."""
         self.ending = anyio.Event()
         """Set, and replaced, to end the event stream of every open page."""
+
+    def find_caller(self, header: str) -> str | None:
+        """Return whose credentials an `Authorization` header has, or None if they are wrong.
+
+        It is the id of a subaccount, or "" for the account itself.
+        """
+        if self.account.authorizes(header):
+            return ""
+        active = (each for each in self.subaccounts if each.is_active)
+        return next((each.id for each in active if has_credentials(header, each.id, each.secret)), None)
 
     def catch_up(self) -> None:
         """Carry out all due events except webhooks."""
@@ -115,7 +127,8 @@ class Simulation:
         self.recent_requests.clear()
         self.account.charges.clear()
         self.account.balance = self._first_balance
-        self.own.sms_url, self.own.sms_replies, self.own.name = "", True, ""
+        self.numbers.reset()
+        self.subaccounts.clear()
         self._drop_hanging()
         self.notify()
 

@@ -17,14 +17,24 @@ from elks_mcp.elks.wire.history import (
 from elks_mcp.elks.wire.numbers import build_number, parse_numbers
 from elks_mcp.elks.wire.refusals import parse_refusal, parse_retry_after
 from elks_mcp.elks.wire.sms import DRY_RUN, build_sms, parse_estimate, parse_receipt
+from elks_mcp.elks.wire.subaccounts import (
+    build_limit,
+    build_subaccount,
+    build_subaccounts_query,
+    parse_subaccount,
+    parse_subaccounts,
+)
 from elks_mcp.elks.wire.webhooks import parse_incoming, parse_report
 
 __all__ = [
     "DRY_RUN",
     "PAGE_SIZE",
     "build_history_query",
+    "build_limit",
     "build_number",
     "build_sms",
+    "build_subaccount",
+    "build_subaccounts_query",
     "build_time",
     "is_picture_id",
     "parse_account",
@@ -39,5 +49,7 @@ __all__ = [
     "parse_report",
     "parse_retry_after",
     "parse_sandbox",
+    "parse_subaccount",
+    "parse_subaccounts",
     "parse_time",
 ]
