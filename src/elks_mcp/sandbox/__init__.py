@@ -11,6 +11,7 @@ from elks_mcp.sandbox.handsets import DELIVERS, FIRST_PHONE, MAGIC, Behaviour, H
 from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import CannotAnswerError
 from elks_mcp.sandbox.page_context import Approvals, PageContext, ShownBatch, WaitingText
+from elks_mcp.sandbox.pictures import SAMPLE, Picture
 from elks_mcp.sandbox.prices_and_rules import Rules
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.sandbox import Sandbox
@@ -20,6 +21,7 @@ __all__ = [
     "DELIVERS",
     "FIRST_PHONE",
     "MAGIC",
+    "SAMPLE",
     "ApiRequest",
     "Approvals",
     "Behaviour",
@@ -32,6 +34,7 @@ __all__ = [
     "ManualClock",
     "NotManualError",
     "PageContext",
+    "Picture",
     "Rules",
     "Sandbox",
     "ShownBatch",

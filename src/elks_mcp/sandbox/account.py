@@ -41,7 +41,7 @@ class SandboxNumber:
     mms_url: str = ""
     voice_start: str = ""
     name: str = ""
-    capabilities: tuple[str, ...] = ("sms", "voice")
+    capabilities: tuple[str, ...] = ("sms", "voice", "mms")
     deallocated_at: datetime | None = None
     owner: str = ""
 

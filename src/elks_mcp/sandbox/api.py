@@ -5,11 +5,15 @@ follows published real answers, and otherwise it is the most likely one. docs/sa
 """
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from elks_mcp.sandbox import responses
+from elks_mcp.sandbox.api_checks import check_spending, check_webhook, find_page, is_visible, plus
 from elks_mcp.sandbox.faults import Fault
-from elks_mcp.sandbox.messages import PAGE_LIMIT, StoredMessage, format_time, is_hidden, parse_time
+from elks_mcp.sandbox.messages import StoredMessage, format_time
+from elks_mcp.sandbox.mms import answer_images, answer_mms
 from elks_mcp.sandbox.network import Outgoing, is_number
 from elks_mcp.sandbox.number_routes import answer_numbers, is_usable_by
 from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest, RefusedError, as_json, plain
@@ -37,6 +41,18 @@ def answer(
         return plain(403, str(error))
 
 
+class _Asked(NamedTuple):
+    """A request below one of 46elks' resources."""
+
+    simulation: Simulation
+    request: ApiRequest
+    rest: list[str]
+    """The segments of the path after the resource's name."""
+
+    at: datetime
+    hidden_since: datetime | None
+
+
 def _find(
     simulation: Simulation, request: ApiRequest, at: datetime, hidden_since: datetime | None
 ) -> ApiAnswer | None:
@@ -46,17 +62,28 @@ def _find(
             raise RefusedError(
                 "The sandbox does not take a GET as a POST, since any link is a GET. Send a POST"
             )
-        case ["sms", *rest]:
-            return _sms(simulation, request, rest, at, hidden_since)
-        case ["numbers", *rest]:
-            return answer_numbers(simulation, request, rest, at)
-        case ["subaccounts", *rest]:
-            return answer_subaccounts(simulation, request, rest, at)
-        case ["me"] if request.method == "GET":
-            if request.subaccount and not simulation.rules.subaccounts_read_account:
-                raise RefusedError("Subaccounts may not read the account")
-            return as_json(responses.account(simulation.account))
+        case [resource, *rest] if resource in _ROUTES:
+            return _ROUTES[resource](_Asked(simulation, request, rest, at, hidden_since))
     return None
+
+
+def _account(asked: _Asked) -> ApiAnswer | None:
+    if asked.rest or asked.request.method != "GET":
+        return None
+    if asked.request.subaccount and not asked.simulation.rules.subaccounts_read_account:
+        raise RefusedError("Subaccounts may not read the account")
+    return as_json(responses.account(asked.simulation.account))
+
+
+_ROUTES: Mapping[str, Callable[[_Asked], ApiAnswer | None]] = {
+    "sms": lambda asked: _sms(*asked),
+    "mms": lambda asked: answer_mms(*asked),
+    "images": lambda asked: answer_images(asked.simulation, asked.request, asked.rest),
+    "numbers": lambda asked: answer_numbers(asked.simulation, asked.request, asked.rest, asked.at),
+    "subaccounts": lambda asked: answer_subaccounts(asked.simulation, asked.request, asked.rest, asked.at),
+    "me": _account,
+}
+"""46elks' resources, each with what carries out a request below it."""
 
 
 def unauthorized() -> ApiAnswer:
@@ -78,10 +105,9 @@ def _sms(
         case ("GET",):
             return _history(simulation, request, hidden_since)
         case (("GET" | "DELETE"), message_id):
-            message = simulation.network.log.find(message_id)
-            only_of = _find_visible(simulation, request)
-            is_anothers = message is not None and only_of not in {None, message.subaccount}
-            if message is None or is_anothers or is_hidden(message, hidden_since):
+            log = simulation.network.log.only(sms=True, mms=simulation.rules.mms_in_sms_history)
+            message = log.find(message_id)
+            if message is None or not is_visible(simulation, request, message, hidden_since):
                 return not_found()
             return _one_message(simulation, request, message, at)
     return None
@@ -91,7 +117,7 @@ def _send(simulation: Simulation, request: ApiRequest, at: datetime) -> ApiAnswe
     """Send an SMS or quote its price (docs/send-sms), with the checks in 46elks' likely order."""
     asked = _parse_outgoing(request)
     _check_sender(simulation, asked)
-    _check_webhook(simulation, "whendelivered", asked.whendelivered or "")
+    check_webhook(simulation, "whendelivered", asked.whendelivered or "")
     if simulation.rules.is_blocked(asked.to):
         raise RefusedError("Sending SMS to this country is disallowed by default")
     parts, cost = simulation.network.quote(asked.to, asked.text)
@@ -100,11 +126,7 @@ def _send(simulation: Simulation, request: ApiRequest, at: datetime) -> ApiAnswe
         return as_json(responses.quoted(asked, parts, cost))
     if not is_number(asked.to):
         raise RefusedError("Invalid to number")
-    if not simulation.account.can_pay(cost):
-        raise RefusedError("Not enough credits")
-    spender = simulation.subaccounts.find(request.subaccount)
-    if spender and not spender.may_spend(cost, exactly=simulation.rules.limit_is_exact):
-        raise RefusedError(simulation.rules.limit_refusal)
+    check_spending(simulation, request, cost)
     fails = request.fault == Fault.FAILED_AT_ONCE.value
     message = simulation.network.accept(asked, at, fails=fails)
     simulation.subaccounts.charge(request.subaccount, message.cost)
@@ -118,19 +140,14 @@ def _parse_outgoing(request: ApiRequest) -> Outgoing:
         if not parameters.get(key):
             raise RefusedError(f"Missing key {key}")
     return Outgoing(
-        sender=_plus(parameters["from"]),
-        to=_plus(parameters["to"]),
+        sender=plus(parameters["from"]),
+        to=plus(parameters["to"]),
         text=parameters["message"],
         flash=parameters.get("flashsms") == "yes",
         dontlog=parameters.get("dontlog") == "message",
         whendelivered=parameters.get("whendelivered") or None,
         subaccount=request.subaccount,
     )
-
-
-def _plus(written: str) -> str:
-    """Return `written` with a leading space as a plus; 46elks' curl examples do not encode it."""
-    return "+" + written[1:] if written.startswith(" ") else written
 
 
 def _check_sender(simulation: Simulation, asked: Outgoing) -> None:
@@ -149,30 +166,10 @@ def _check_sender(simulation: Simulation, asked: Outgoing) -> None:
         raise RefusedError("Invalid from number")
 
 
-def _check_webhook(simulation: Simulation, key: str, url: str) -> None:
-    """Refuse an address of this machine on a port that is not configured; 46elks refuses none."""
-    if refusal := simulation.webhooks.find_refusal(url):
-        raise RefusedError(f"{key} {refusal}")
-
-
 def _history(simulation: Simulation, request: ApiRequest, hidden_since: datetime | None) -> ApiAnswer:
     """Return a page of history (docs/sms-history); 46elks does not filter by `direction`."""
-    asked = request.query
-    try:
-        start = parse_time(asked["start"]) if asked.get("start") else None
-        end = parse_time(asked["end"]) if asked.get("end") else None
-        limit = int(asked.get("limit") or PAGE_LIMIT)
-    except ValueError:
-        return plain(403, "Invalid start, end or limit")
-    found = simulation.network.log.page(
-        start=start,
-        end=end,
-        to=asked.get("to") or None,
-        limit=limit,
-        hidden_since=hidden_since,
-        only_of=_find_visible(simulation, request),
-    )
-    return as_json(responses.page(found))
+    log = simulation.network.log.only(sms=True, mms=simulation.rules.mms_in_sms_history)
+    return as_json(responses.page(find_page(simulation, log, request, hidden_since)))
 
 
 def _one_message(
@@ -183,9 +180,3 @@ def _one_message(
         return as_json(responses.item(message))
     simulation.network.log.delete(message)
     return as_json({"id": message.id, "deleted": format_time(at)})
-
-
-def _find_visible(simulation: Simulation, request: ApiRequest) -> str | None:
-    """Return whose messages the caller sees: None for all, or the id of its own subaccount."""
-    sees_all = not request.subaccount or simulation.rules.subaccounts_see_everything
-    return None if sees_all else request.subaccount

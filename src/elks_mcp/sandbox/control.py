@@ -21,9 +21,18 @@ from elks_mcp.sandbox.faults import Fault
 from elks_mcp.sandbox.handsets import BEHAVIOURS, Behaviour, answering
 from elks_mcp.sandbox.network import CannotAnswerError, is_number
 from elks_mcp.sandbox.number_format import read_number
+from elks_mcp.sandbox.pictures import Picture, parse_data_url
 from elks_mcp.sandbox.simulation import Simulation
 
 Body = dict[str, Any]
+
+_MOST_PICTURE_CHARACTERS = 14_000_000
+_PICTURE_HEADERS = {
+    "content-security-policy": "default-src 'none'; sandbox",
+    "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
 
 _FAULT_FIELDS: dict[str, tuple[type, ...]] = {
     "method": (str, NoneType),
@@ -57,6 +66,7 @@ class Control:
         return [
             Route("/_sandbox/state", self._state, methods=["GET"]),
             Route("/_sandbox/ledger", self._ledger, methods=["GET"]),
+            Route("/_sandbox/pictures/{digest}", self._picture, methods=["GET"]),
             Route("/_sandbox/faults", self._faults, methods=["GET", "DELETE"]),
             Route("/_sandbox/faults", self._posted(self._inject), methods=["POST"]),
             Route("/_sandbox/clock", self._posted(self._advance), methods=["POST"]),
@@ -81,6 +91,13 @@ class Control:
 
     async def _ledger(self, _request: Request) -> Response:
         return JSONResponse(views.ledger(self._simulation))
+
+    async def _picture(self, request: Request) -> Response:
+        """Return a picture, which a browser shows as nothing else."""
+        picture = self._simulation.network.pictures.get(request.path_params["digest"])
+        if picture is None:
+            return JSONResponse({"error": "The sandbox has no such picture."}, 404)
+        return Response(picture.content, media_type=picture.media_type, headers=_PICTURE_HEADERS)
 
     async def _faults(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -110,21 +127,24 @@ class Control:
 
     async def _incoming(self, body: Body) -> Body:
         self._simulation.catch_up()
+        pictures = _pictures(body)
         sender, to = text(body, "from"), body.get("to", self._simulation.own.number)
         if not isinstance(to, str) or not is_number(to):
             raise BadRequestError("“to” must be a phone number in E.164.")
         received = self._simulation.network.text_us(
-            sender, text(body, "text"), to, self._simulation.clock.now()
+            sender, _words(body, pictures), to, self._simulation.clock.now(), pictures
         )
         return {"message": views.message(received)}
 
     async def _reply(self, body: Body) -> Body:
         self._simulation.catch_up()
-        number = text(body, "number")
+        number, pictures = text(body, "number"), _pictures(body)
         if not is_number(number):
             raise BadRequestError("“number” must be a phone number in E.164.")
         try:
-            written = self._simulation.network.write(number, text(body, "text"), self._simulation.clock.now())
+            written = self._simulation.network.write(
+                number, _words(body, pictures), self._simulation.clock.now(), pictures=pictures
+            )
         except CannotAnswerError as error:
             raise BadRequestError(str(error), 409) from None
         return {"message": views.message(written) if written else None}
@@ -183,6 +203,26 @@ def text(body: Body, key: str) -> str:
     if not isinstance(value, str) or not value:
         raise BadRequestError(f"“{key}” must be a text that is not empty.")
     return value
+
+
+def _words(body: Body, pictures: tuple[Picture, ...] | None) -> str:
+    """Return the text of a request, which may be empty if there is a picture."""
+    return "" if pictures and body.get("text") in {None, ""} else text(body, "text")
+
+
+def _pictures(body: Body) -> tuple[Picture, ...] | None:
+    """Return the pictures of a request, given as data URLs, or None if it is a text."""
+    urls = body.get("images")
+    if urls is None:
+        return None
+    if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
+        raise BadRequestError("“images” must be a list of data URLs.")
+    if sum(map(len, urls)) > _MOST_PICTURE_CHARACTERS:
+        raise BadRequestError("The pictures are larger than 10 MB.")
+    pictures = [parse_data_url(url) for url in urls]
+    if None in pictures:
+        raise BadRequestError("“images” must be data URLs of PNG, JPEG or GIF files.")
+    return tuple(picture for picture in pictures if picture)
 
 
 def _fault_arguments(body: Body) -> Body:

@@ -88,13 +88,15 @@ _ACCEPTING = {
 _ACCEPTING_LATE = {Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP}
 _NEVER_ARRIVE = {Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT}
 _ONLY_FOR = {
-    Fault.ACCEPT_LATE: ("POST", ["sms"]),
-    Fault.ACCEPT_LATE_DROP: ("POST", ["sms"]),
-    Fault.WRONG_COST: ("POST", ["sms"]),
-    Fault.FAILED_AT_ONCE: ("POST", ["sms"]),
-    Fault.STALE_HISTORY: ("GET", ["sms"]),
+    Fault.ACCEPT_LATE: "POST",
+    Fault.ACCEPT_LATE_DROP: "POST",
+    Fault.WRONG_COST: "POST",
+    Fault.FAILED_AT_ONCE: "POST",
+    Fault.STALE_HISTORY: "GET",
 }
-"""The method and the first path segment of the requests that a fault is limited to."""
+"""The method of the requests for `_SENT_RESOURCES` that a fault is limited to."""
+
+_SENT_RESOURCES = {"sms", "mms"}
 
 _DURATIONS = {
     Fault.LATENCY: timedelta(seconds=1),
@@ -163,9 +165,10 @@ class InjectedFault:
 
     def applies_to(self, request: ApiRequest) -> bool:
         """Return whether this fault applies to `request`."""
-        kind = request.method, request.segments[:1]
-        if _ONLY_FOR.get(self.fault, kind) != kind:
-            return False
+        if method := _ONLY_FOR.get(self.fault):
+            is_message = bool(_SENT_RESOURCES.intersection(request.segments[:1]))
+            if not (is_message and request.method == method):
+                return False
         is_dryrun = request.parameters.get("dryrun") == "yes"
         return (
             self.method in {None, request.method}

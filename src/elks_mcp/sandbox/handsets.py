@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from elks_mcp.sandbox.messages import StoredMessage
+from elks_mcp.sandbox.pictures import SAMPLE, Picture
 from elks_mcp.sandbox.prices_and_rules import NULL_ROUTE
 
 Outcome = Literal["delivered", "failed"]
@@ -34,6 +35,8 @@ class Behaviour:
     outcome: Outcome | None = "delivered"
     replies: Callable[[str], tuple[str, ...]] = field(default=_nothing, repr=False)
     reply_after: timedelta = timedelta(seconds=2)
+    picture: Picture | None = None
+    """The picture that each answer has, which makes it an MMS."""
     shows_texts: bool = True
 
 
@@ -74,13 +77,14 @@ MAGIC = {
     "+46701740616": Behaviour("Answers twice", replies=_same("Ja, det går bra.", "Fast hellre klockan tre?")),
     "+46701740617": Behaviour("Fails immediately, never sent", sent_after=None, outcome="failed"),
     "+46701740618": Behaviour("Echoes the text back", replies=lambda received: (received,)),
+    "+46701740628": Behaviour("Answers with a picture", replies=_same("Så här ser det ut."), picture=SAMPLE),
 }
 """The behaviour of the magic numbers; every other number delivers."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandsetText:
-    """One text on a phone's screen.
+    """One text on a phone's screen, with the pictures of an MMS.
 
     `sender` is the number or the name that the phone shows. `message_id` is the text's id in the account's
     log, or None for a text between two phones.
@@ -92,6 +96,7 @@ class HandsetText:
     flash: bool
     at: datetime
     message_id: str | None = None
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(slots=True)

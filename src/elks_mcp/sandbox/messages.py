@@ -8,6 +8,8 @@ from itertools import count
 from typing import Literal
 from uuid import uuid4
 
+from elks_mcp.sandbox.pictures import Picture
+
 MessageDirection = Literal["outgoing", "incoming", "outgoing-reply"]
 MessageStatus = Literal["created", "sent", "delivered", "failed"]
 
@@ -27,7 +29,7 @@ def to_milliseconds(at: datetime) -> datetime:
 
 @dataclass(slots=True, eq=False)
 class StoredMessage:
-    """One SMS in the account's log.
+    """One SMS or MMS in the account's log.
 
     `created_at` has the clock's precision, which only the answer to the POST shows. `cost` is in
     ten-thousandths of the account's currency. Incoming messages have no `status`. `reached` has the time of
@@ -49,8 +51,20 @@ class StoredMessage:
     whendelivered: str | None = None
     subaccount: str = ""
     """The id of the subaccount that sent it; "" for the account itself, and for incoming messages."""
-    id: str = field(default_factory=lambda: new_id("s"))
+    pictures: tuple[Picture, ...] = ()
+    """The pictures of an MMS, which may have none."""
+    is_mms: bool = False
+    id: str = ""
+    """By default a new one, of the kind."""
     order: int = field(default_factory=_ORDER.__next__, repr=False)
+
+    def __post_init__(self) -> None:
+        self.id = self.id or new_id("m" if self.is_mms else "s")
+
+    @property
+    def picture_ids(self) -> list[str]:
+        """The id of each picture (docs/show-mms-id)."""
+        return [f"{self.id}-i{index}" for index in range(len(self.pictures))]
 
     @property
     def stored_at(self) -> datetime:
@@ -86,6 +100,12 @@ class MessageLog:
     def find(self, message_id: str) -> StoredMessage | None:
         """Return the message with this id, or None."""
         return next((message for message in self._messages if message.id == message_id), None)
+
+    def only(self, *, sms: bool = False, mms: bool = False) -> "MessageLog":
+        """Return a log with the same messages, of these kinds only."""
+        kept = MessageLog()
+        kept._messages = [message for message in self._messages if (mms if message.is_mms else sms)]
+        return kept
 
     def delete(self, message: StoredMessage) -> None:
         """Delete `message`."""

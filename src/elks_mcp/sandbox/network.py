@@ -1,19 +1,26 @@
-"""The telephone network: delivers texts and answers, and reports deliveries."""
+"""The telephone network: delivers texts, MMS and answers, and reports deliveries."""
 
-import json
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from elks_mcp.sandbox.account import SandboxAccount, SandboxNumbers
 from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.handsets import FAILS, Behaviour, Handset, HandsetText
-from elks_mcp.sandbox.messages import MessageDirection, MessageLog, MessageStatus, StoredMessage, format_time
+from elks_mcp.sandbox.incoming_forms import build_incoming_form, parse_action
+from elks_mcp.sandbox.messages import (
+    MessageDirection,
+    MessageLog,
+    MessageStatus,
+    StoredMessage,
+    format_time,
+    new_id,
+)
 from elks_mcp.sandbox.parts import count_parts
+from elks_mcp.sandbox.pictures import Picture
 from elks_mcp.sandbox.prices_and_rules import Rules
 from elks_mcp.sandbox.webhooks import Webhooks
 
@@ -33,7 +40,7 @@ class CannotAnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A text that a client asked to send."""
+    """A text that a client asked to send; with `pictures`, even none, it is an MMS."""
 
     sender: str
     to: str
@@ -43,6 +50,7 @@ class Outgoing:
     whendelivered: str | None = None
     direction: MessageDirection = "outgoing"
     subaccount: str = ""
+    pictures: tuple[Picture, ...] | None = None
 
 
 class Network:
@@ -65,6 +73,8 @@ class Network:
         self.log = MessageLog()
         self.accepted: list[StoredMessage] = []
         self.handsets: dict[str, Handset] = {}
+        self.pictures: dict[str, Picture] = {}
+        """Every picture that was sent, by its digest."""
         self.fails_next = False
         self._departures: deque[datetime] = deque()
 
@@ -87,9 +97,13 @@ class Network:
         parts = count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
         return parts, parts * self.rules.price_per_part(to)
 
+    def price(self, asked: Outgoing) -> tuple[int, int]:
+        """Return the number of parts of a text or MMS, and its price in ten-thousandths."""
+        return self.quote(asked.to, asked.text) if asked.pictures is None else (1, self.rules.mms_price)
+
     def accept(self, asked: Outgoing, at: datetime, *, fails: bool = False) -> StoredMessage:
         """Accept a text at the moment `at`: log and charge it, and send it unless it `fails`."""
-        parts, cost = self.quote(asked.to, asked.text)
+        parts, cost = self.price(asked)
         message = StoredMessage(
             direction=asked.direction,
             sender=asked.sender,
@@ -103,6 +117,8 @@ class Network:
             dontlog=asked.dontlog,
             whendelivered=asked.whendelivered,
             subaccount=asked.subaccount,
+            pictures=self._keep(asked.pictures),
+            is_mms=asked.pictures is not None,
         )
         self.log.add(message)
         self.accepted.append(message)
@@ -111,37 +127,58 @@ class Network:
             self._schedule_delivery(message, self._reserve_departure(at))
         return message
 
-    def receive(self, sender: str, text: str, to: str, at: datetime) -> StoredMessage:
-        """Receive a text for one of the account's own numbers, and call its webhook."""
-        parts = count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
-        message = StoredMessage("incoming", sender, to, text, at, parts, self.rules.incoming_cost)
+    def receive(
+        self, sender: str, text: str, to: str, at: datetime, pictures: tuple[Picture, ...] | None = None
+    ) -> StoredMessage:
+        """Receive a text or an MMS for one of the account's own numbers, and call its webhook."""
+        is_mms = pictures is not None
+        parts = 1 if is_mms else count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
+        message = StoredMessage(
+            "incoming",
+            sender,
+            to,
+            text,
+            at,
+            parts,
+            self.rules.incoming_cost,
+            pictures=self._keep(pictures),
+            is_mms=is_mms,
+            id=new_id(self.rules.incoming_mms_id) if is_mms else "",
+        )
         self.log.add(message)
         self.account.charge(message)
-        sms_url = (self.numbers.find(to) or self.own).sms_url
-        if sms_url.startswith("{"):
-            self._react(message, sms_url, at)
-        elif sms_url:
-            form = {
-                "direction": "incoming",
-                "id": message.id,
-                "from": sender,
-                "to": to,
-                "created": format_time(at),
-                "message": text,
-            }
-            self.webhooks.post("incoming", sms_url, form, at, partial(self._react, message))
+        used = self.numbers.find(to) or self.own
+        if is_mms and used.mms_url:
+            form = build_incoming_form(message, self.rules.picture_address)
+            self.webhooks.post("incoming", used.mms_url, form, at)
+        elif used.sms_url.startswith("{") and not is_mms:
+            self._react(message, used.sms_url, at)
+        elif used.sms_url and not is_mms:
+            form = build_incoming_form(message)
+            self.webhooks.post("incoming", used.sms_url, form, at, partial(self._react, message))
         return message
 
-    def text_us(self, sender: str, text: str, to: str, at: datetime) -> StoredMessage:
-        """Send a text from `sender`, a phone or a name, to one of the account's own numbers."""
-        message = self.receive(sender, text, to, at)
+    def text_us(
+        self, sender: str, text: str, to: str, at: datetime, pictures: tuple[Picture, ...] | None = None
+    ) -> StoredMessage:
+        """Send a text or an MMS from `sender`, a phone or a name, to one of the account's numbers."""
+        message = self.receive(sender, text, to, at, pictures)
         if is_number(sender):
-            written = HandsetText("written", sender, text, flash=False, at=at, message_id=message.id)
+            written = HandsetText(
+                "written", sender, text, flash=False, at=at, message_id=message.id, pictures=message.pictures
+            )
             self.handset(sender).texts.append(written)
         return message
 
-    def write(self, number: str, text: str, at: datetime, to: str | None = None) -> StoredMessage | None:
-        """Send `text` from the phone `number` to `to`, or to the last sender on that phone.
+    def write(
+        self,
+        number: str,
+        text: str,
+        at: datetime,
+        to: str | None = None,
+        pictures: tuple[Picture, ...] | None = None,
+    ) -> StoredMessage | None:
+        """Send `text`, with `pictures` an MMS, from a phone to `to` or to its last sender.
 
         Returns:
             The message if it went to a number of the account, otherwise None.
@@ -154,9 +191,10 @@ class Network:
         if not is_number(to):
             raise CannotAnswerError(f"{to} is a name, not a number: it cannot be answered.")
         if to in self.numbers:
-            return self.text_us(number, text, to, at)
-        handset.texts.append(HandsetText("written", number, text, flash=False, at=at))
-        self.handset(to).texts.append(HandsetText("received", number, text, flash=False, at=at))
+            return self.text_us(number, text, to, at, pictures)
+        shown = HandsetText("written", number, text, flash=False, at=at, pictures=self._keep(pictures))
+        handset.texts.append(shown)
+        self.handset(to).texts.append(replace(shown, direction="received"))
         return None
 
     def clear(self) -> None:
@@ -164,6 +202,7 @@ class Network:
         self.log.clear()
         self.accepted.clear()
         self.handsets.clear()
+        self.pictures.clear()
         self.steps.clear()
         self.fails_next = False
         self._departures.clear()
@@ -202,7 +241,7 @@ class Network:
     def _settle(self, message: StoredMessage, status: MessageStatus, at: datetime) -> None:
         message.status = status
         message.reached[status] = at
-        if not message.whendelivered:
+        if not message.whendelivered or (message.is_mms and not self.rules.mms_reports_delivery):
             return
         form = {"id": message.id, "status": status}
         if message.delivered_at:
@@ -215,20 +254,31 @@ class Network:
         if not behaviour.shows_texts:
             return
         self.handset(message.to).texts.append(
-            HandsetText("received", message.sender, message.text, message.flash, at, message.id)
+            HandsetText(
+                "received", message.sender, message.text, message.flash, at, message.id, message.pictures
+            )
         )
         if message.to in self.numbers:
-            self.receive(message.sender, message.text, message.to, at)
+            self.receive(
+                message.sender, message.text, message.to, at, message.pictures if message.is_mms else None
+            )
         elif is_number(message.sender):
             for turn, reply in enumerate(behaviour.replies(message.text), start=1):
-                self.steps.add(at + turn * behaviour.reply_after, partial(self._answer, message, reply))
+                answer = partial(self._answer, message, reply, behaviour.picture)
+                self.steps.add(at + turn * behaviour.reply_after, answer)
 
-    def _answer(self, message: StoredMessage, reply: str, at: datetime) -> None:
-        self.write(message.to, reply, at, to=message.sender)
+    def _answer(self, message: StoredMessage, reply: str, picture: Picture | None, at: datetime) -> None:
+        if reply or picture:
+            pictures = (picture,) if picture else None
+            self.write(message.to, reply, at, to=message.sender, pictures=pictures)
+
+    def _keep(self, pictures: tuple[Picture, ...] | None) -> tuple[Picture, ...]:
+        self.pictures |= {picture.digest: picture for picture in pictures or ()}
+        return pictures or ()
 
     def _react(self, incoming: StoredMessage, body: str, at: datetime) -> None:
         """Carry out the answer to an incoming text's webhook (docs/sms-actions)."""
-        action = _parse_action(body)
+        action = parse_action(body)
         if action is None:
             replies = (self.numbers.find(incoming.to) or self.own).sms_replies
             action = {"reply": body.strip()} if replies else {}
@@ -243,12 +293,3 @@ class Network:
         """Send a paid `outgoing-reply`, if `to` is a number and the account can pay."""
         if is_number(to) and self.account.can_pay(self.quote(to, text)[1]):
             self.accept(Outgoing(incoming.to, to, text, direction="outgoing-reply"), at)
-
-
-def _parse_action(body: str) -> dict[str, Any] | None:
-    """Return `body` as a JSON object, or None if it is plain text."""
-    try:
-        action = json.loads(body)
-    except ValueError:
-        return None
-    return action if isinstance(action, dict) else None

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from elks_mcp.sandbox import responses
 from elks_mcp.sandbox.account import SandboxNumber
-from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest, RefusedError, as_json
+from elks_mcp.sandbox.api_checks import check_webhook
+from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest, as_json
 from elks_mcp.sandbox.simulation import Simulation
 
 _ADDRESSES = ("sms_url", "mms_url", "voice_start")
@@ -24,13 +25,13 @@ def answer_numbers(
     """
     listed = [each for each in simulation.numbers if is_usable_by(simulation, request.subaccount, each)]
     if not rest and request.method == "GET":
-        return as_json({"data": [responses.number(each) for each in listed]})
+        return as_json({"data": [responses.number(each, simulation.rules) for each in listed]})
     found = next((each for each in listed if rest == [each.id]), None)
     if found is None or request.method not in {"GET", "POST"}:
         return None
     if request.method == "POST":
         _configure(simulation, found, request.parameters, at)
-    return as_json(responses.number(found))
+    return as_json(responses.number(found, simulation.rules))
 
 
 def is_usable_by(simulation: Simulation, subaccount: str, number: SandboxNumber) -> bool:
@@ -43,8 +44,7 @@ def _configure(simulation: Simulation, number: SandboxNumber, asked: dict[str, s
     """Change a number; `none` or a space clears a field, and `active=no` ends it for ever."""
     for field in _ADDRESSES:
         if field in asked:
-            if refusal := simulation.webhooks.find_refusal(asked[field]):
-                raise RefusedError(f"{field} {refusal}")
+            check_webhook(simulation, field, asked[field])
             setattr(number, field, "" if asked[field].strip() in {"", "none"} else asked[field])
     if "sms_replies" in asked:
         number.sms_replies = asked["sms_replies"] != "no"

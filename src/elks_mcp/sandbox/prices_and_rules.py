@@ -62,6 +62,28 @@ class Rules:
     """Whether a subaccount may send from the account's numbers, and sees them. Nothing is known."""
     subaccounts_see_everything: bool = True
     """Whether a subaccount sees the whole history, or only what it sent itself. Nothing is known."""
+    mms_price: int = 12_500
+    """Price of an MMS, whatever is in it (docs/mms-history)."""
+    mms_countries: set[str] = field(default_factory=lambda: {"46"})
+    """Calling codes that an MMS can be sent to (guides/sending-mms: only Sweden)."""
+    mms_max_bytes: int = 320_000
+    """The most bytes of text and pictures in one MMS (guides/sending-mms)."""
+    mms_too_large: str | None = "The MMS is too large"
+    """The line that refuses a larger MMS, which is made up. None accepts it nevertheless."""
+    mms_noreply_number: str = "+46701740698"
+    """The number that takes the place of the sender `noreply`, which 46elks chooses. "" refuses `noreply`."""
+    own_number_sends_mms: bool = True
+    """Whether the account's number has the capability `mms`; if not, its MMS are refused, as is likely."""
+    mms_shows_delivery: bool = True
+    """Whether the status of an MMS becomes `delivered`; the docs list it, a guide says no reports come."""
+    mms_reports_delivery: bool = False
+    """Whether `whendelivered` works for an MMS; only a third party says so."""
+    mms_in_sms_history: bool = False
+    """Whether GET /sms lists MMS too; nothing is known about that."""
+    incoming_mms_id: str = "m"
+    """The first letter of an incoming MMS's id. The sample in docs/receive-mms has `s`."""
+    picture_address: str = "https://api.46elks.com/a1/images"
+    """The beginning of the pictures' addresses in the webhook of an incoming MMS."""
     webhook_timeout: timedelta = timedelta(seconds=10)
     """Real time after which a webhook counts as unanswered; 46elks documents none."""
     webhook_retry_every: timedelta = timedelta(minutes=5)

@@ -5,6 +5,8 @@ from typing import Any
 from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber
 from elks_mcp.sandbox.messages import HistoryPage, StoredMessage, format_seconds, format_time
 from elks_mcp.sandbox.network import Outgoing
+from elks_mcp.sandbox.pictures import Picture
+from elks_mcp.sandbox.prices_and_rules import Rules
 
 
 def accepted(message: StoredMessage) -> dict[str, Any]:
@@ -66,6 +68,56 @@ def page(found: HistoryPage) -> dict[str, Any]:
     return shown | {"next": format_time(found.next)} if found.next else shown
 
 
+def accepted_mms(message: StoredMessage, owner: str) -> dict[str, Any]:
+    """Return the answer to an accepted MMS, as in the official specification of 2018."""
+    shown = {
+        "direction": "outgoing",
+        "from": message.sender,
+        "created": format_time(message.created_at),
+        "to": message.to,
+        "cost": message.cost,
+        "owner": owner,
+    }
+    failed = {"status": "failed"} if message.status == "failed" else {}
+    return shown | _privately(message) | {"id": message.id} | failed
+
+
+def mms_item(message: StoredMessage, owner: str, rules: Rules) -> dict[str, Any]:
+    """Return one MMS as in docs/mms-history, followed by more of docs/show-mms-id.
+
+    46elks' statuses are `recieved` [sic], `sent` and `delivered`; `failed` is made up.
+    """
+    shown = {
+        "direction": message.direction,
+        "from": message.sender,
+        "created": format_time(message.stored_at),
+        "to": message.to,
+        "cost": message.cost,
+        "owner": owner,
+    }
+    shown |= _privately(message) | {"id": message.id}
+    arrived = message.status == "delivered" and rules.mms_shows_delivery
+    if message.direction == "incoming":
+        shown["status"] = "recieved"
+    else:
+        shown["status"] = message.status if arrived or message.status == "failed" else "sent"
+    if arrived and message.delivered_at:
+        shown["delivered"] = format_seconds(message.delivered_at)
+    return shown | {"images": message.picture_ids}
+
+
+def image(message: StoredMessage, image_id: str, picture: Picture) -> dict[str, Any]:
+    """Return one picture (docs/get-image-id)."""
+    return {
+        "created": format_time(message.stored_at),
+        "filetype": picture.filetype,
+        "mmsid": message.id,
+        "bytes": len(picture.content),
+        "id": image_id,
+        "digest": picture.digest,
+    }
+
+
 def account(holder: SandboxAccount) -> dict[str, Any]:
     """Return the account (docs/get-account), with a field that 46elks does not have.
 
@@ -82,14 +134,15 @@ def account(holder: SandboxAccount) -> dict[str, Any]:
     }
 
 
-def number(own: SandboxNumber) -> dict[str, Any]:
+def number(own: SandboxNumber, rules: Rules) -> dict[str, Any]:
     """Return a number of the account (docs/configure-number, docs/list-numbers)."""
+    lacking = set() if rules.own_number_sends_mms else {"mms"}
     return {
         "id": own.id,
         "active": "yes" if own.is_active else "no",
         "country": "se",
         "number": own.number,
-        "capabilities": list(own.capabilities),
+        "capabilities": [each for each in own.capabilities if each not in lacking],
         "category": "mobile",
         "name": own.name,
         "sms_url": own.sms_url,

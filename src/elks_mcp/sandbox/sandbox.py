@@ -23,8 +23,10 @@ from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.handsets import Handset
 from elks_mcp.sandbox.in_process import InProcessTransport
 from elks_mcp.sandbox.messages import MessageDirection, MessageStatus, StoredMessage
+from elks_mcp.sandbox.network import Outgoing
 from elks_mcp.sandbox.origin import SameOriginMiddleware
 from elks_mcp.sandbox.page_context import PageContext
+from elks_mcp.sandbox.pictures import Picture, read_picture
 from elks_mcp.sandbox.prices_and_rules import CREDIT, Rules
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.simulation import Simulation
@@ -52,6 +54,8 @@ class PastMessage(TypedDict, total=False):
     """By default `delivered`; an incoming message has none."""
     delivered_at: datetime | None
     """By default the time of creation, if the message is delivered."""
+    pictures: Sequence[bytes] | None
+    """The files of an MMS; None, the default, is a text."""
     cost: int | None
     """In ten-thousandths; by default as in the price list."""
 
@@ -140,7 +144,7 @@ class Sandbox:
 
     @property
     def accepted(self) -> list[StoredMessage]:
-        """Every text that was accepted for sending, paid replies to webhooks included, in order."""
+        """Every text and MMS that was accepted, paid replies to webhooks included, in order."""
         self._simulation.catch_up()
         return self._simulation.network.accepted
 
@@ -155,15 +159,23 @@ class Sandbox:
         self._simulation.catch_up()
         return self._simulation.network.handset(number)
 
-    def receive(self, from_: str, text: str, to: str | None = None) -> StoredMessage:
+    def receive(
+        self, from_: str, text: str, to: str | None = None, *, pictures: Sequence[bytes] | None = None
+    ) -> StoredMessage:
         """Send a text from `from_`, a number or a name, to the account's number or to `to`.
+
+        With `pictures`, the contents of files, it is an MMS.
 
         Returns:
             The incoming message in history.
+
+        Raises:
+            ValueError: a picture is not a PNG, JPEG or GIF.
         """
         self._simulation.catch_up()
         self._simulation.notify()
-        return self._simulation.network.text_us(from_, text, to or self.number, self.clock.now())
+        files = None if pictures is None else _read_pictures(pictures)
+        return self._simulation.network.text_us(from_, text, to or self.number, self.clock.now(), files)
 
     def reply(self, handset_number: str, text: str) -> StoredMessage | None:
         """Answer the last sender on the phone `handset_number`, or else the account's number.
@@ -188,7 +200,9 @@ class Sandbox:
         sender = fields.get("sender") or (_OTHER_PARTY if is_incoming else self.number)
         to = fields.get("to") or (self.number if is_incoming else _OTHER_PARTY)
         text, status = fields.get("text", "Hej"), fields.get("status", "delivered")
-        parts, price = self._simulation.network.quote(to, text)
+        files = fields.get("pictures")
+        pictures = None if files is None else _read_pictures(files)
+        parts, price = self._simulation.network.price(Outgoing(sender, to, text, pictures=pictures))
         cost = fields.get("cost")
         if cost is None:
             cost = self.rules.incoming_cost if is_incoming else price
@@ -203,6 +217,8 @@ class Sandbox:
             cost=cost,
             status=None if is_incoming else status,
             delivered_at=fields.get("delivered_at") or (created_at if is_delivered else None),
+            pictures=pictures or (),
+            is_mms=pictures is not None,
         )
         self._simulation.network.log.add(message)
         return message
@@ -218,3 +234,10 @@ class Sandbox:
     def release(self) -> None:
         """Drop the connections of all hanging requests and open pages, before a server shuts down."""
         self._simulation.release()
+
+
+def _read_pictures(contents: Sequence[bytes]) -> tuple[Picture, ...]:
+    pictures = [read_picture(content) for content in contents]
+    if None in pictures:
+        raise ValueError("A picture must be a PNG, JPEG or GIF.")
+    return tuple(picture for picture in pictures if picture)

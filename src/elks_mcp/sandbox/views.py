@@ -12,10 +12,13 @@ from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import Network, is_number
 from elks_mcp.sandbox.number_format import format_number
 from elks_mcp.sandbox.parts import find_encoding
+from elks_mcp.sandbox.pictures import Picture
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.simulation import Simulation
 
 LAST_REQUESTS = 12
+_LONGEST_FIELD = 3_000
+"""A longer field of a request, such as a picture, is cut."""
 
 
 def state(simulation: Simulation) -> dict[str, Any]:
@@ -103,13 +106,21 @@ def text(entry: HandsetText) -> dict[str, Any]:
         "flash": entry.flash,
         "at": time(entry.at),
         "message_id": entry.message_id,
+        "pictures": [picture(each) for each in entry.pictures],
     }
+
+
+def picture(entry: Picture) -> dict[str, Any]:
+    """Return what a page needs to show a picture."""
+    return {"digest": entry.digest, "filetype": entry.filetype, "bytes": len(entry.content)}
 
 
 def message(entry: StoredMessage) -> dict[str, Any]:
     """Return one message of the account's log."""
     return {
         "id": entry.id,
+        "kind": "mms" if entry.is_mms else "sms",
+        "pictures": [picture(each) for each in entry.pictures],
         "direction": entry.direction,
         "sender": entry.sender,
         "to": entry.to,
@@ -141,7 +152,7 @@ def request(entry: ApiRequest) -> dict[str, Any]:
         "method": entry.method,
         "path": entry.path,
         "query": entry.query,
-        "form": entry.form,
+        "form": {name: _cut(value) for name, value in entry.form.items()},
         "authorized": entry.authorized,
         "status": entry.status,
         "fault": entry.fault,
@@ -149,6 +160,11 @@ def request(entry: ApiRequest) -> dict[str, Any]:
         "message_id": entry.message_id,
         "answer": entry.answer,
     }
+
+
+def _cut(value: str) -> str:
+    extra = len(value) - _LONGEST_FIELD
+    return f"{value[:60]}… ({len(value)} characters)" if extra > 0 else value
 
 
 def ledger(simulation: Simulation) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import { openDetails } from "./details.js";
 import { byId, isolated, make, reconcile } from "./dom.js";
 import { STATES, day, time } from "./format.js";
 import { badge } from "./list.js";
+import { attach, hasAttached, pictureElements, startPictures, takeAttached } from "./pictures.js";
 import { post, state, written } from "./store.js";
 import { goBack } from "./view.js";
 
@@ -57,7 +58,7 @@ function fillEntry(node, entry) {
   const clicked = () => { if (!getSelection().toString()) open(); };
   node.replaceChildren(...[
     entry.label && make("div", { class: "from" }, isolated(entry.label)),
-    make("div", { class: "bubble", dir: "auto", onclick: clicked }, entry.text),
+    make("div", { class: "bubble", dir: "auto", onclick: clicked }, ...pictureElements(entry.pictures), entry.text),
     make("div", { class: "note" },
       entry.flash && make("em", {}, "Flash · "),
       entry.message_id ? make("button", { type: "button", onclick: open }, describe(entry),
@@ -102,6 +103,7 @@ function drawAnswer(phone, isOther) {
   for (const control of byId("answer").elements) control.disabled = !phone.can_answer;
   const canSuggest = phone.can_answer && phone.texts.at(-1)?.direction === "received";
   byId("suggestions").hidden = !canSuggest;
+  byId("attach").classList.toggle("off", !phone.can_answer);
   if (isOther) {
     byId("text").value = drafts.get(phone.number) ?? "";
     grow();
@@ -131,8 +133,8 @@ function grow() {
   field.style.height = `${Math.min(field.scrollHeight + 2, 140)}px`;
 }
 
-async function answer(number, text) {
-  const { error } = await post("reply", { number, text });
+async function answer(number, text, images) {
+  const { error } = await post("reply", { number, text, images });
   if (error) byId("to").textContent = `Not sent. ${error}`;
   return !error;
 }
@@ -140,17 +142,20 @@ async function answer(number, text) {
 async function submit(event) {
   event.preventDefault();
   const field = byId("text"), text = field.value, number = drawn;
-  if (!text.trim()) return;
+  if (!text.trim() && !hasAttached()) return;
+  const images = takeAttached();
   field.value = "";
   drafts.delete(number);
   grow();
-  if (await answer(number, text)) return;
+  if (await answer(number, text.trim() ? text : "", images)) return;
   drafts.set(number, text);
+  if (images) attach(images[0]);
   if (drawn === number) field.value = text;
 }
 
 export function startConversation() {
   followEnd();
+  startPictures();
   byId("answer").addEventListener("submit", submit);
   byId("text").addEventListener("input", (event) => { drafts.set(drawn, event.target.value); grow(); });
   byId("text").addEventListener("keydown", (event) => {

@@ -2,6 +2,7 @@
 
 import { byId, copyButton, definitions, isolated, make } from "./dom.js";
 import { STATES, money, seconds } from "./format.js";
+import { pictureElements } from "./pictures.js";
 import { requestCard } from "./requests.js";
 import { state, written } from "./store.js";
 
@@ -20,14 +21,15 @@ function draw(message) {
   const { currency } = state.summary;
   const request = [...state.requests.values()].find((asked) => asked.message_id === message.id);
   byId("details").replaceChildren(
-    make("header", {}, make("h2", { id: "details-title" }, "Text"),
+    make("header", {}, make("h2", { id: "details-title" }, message.kind === "mms" ? "MMS" : "Text"),
       make("button", { type: "button", class: "icon", "aria-label": "Close", onclick: () => byId("details").close() }, "✕")),
-    make("blockquote", { dir: "auto" }, message.text),
+    ...pictureElements(message.pictures),
+    message.text || message.kind === "sms" ? make("blockquote", { dir: "auto" }, message.text) : "",
     definitions([
       ["Status", message.status ? STATES[message.status] : "Received by the account"],
       ["From", person(message.sender)],
       ["To", person(message.to)],
-      ["Parts", `${message.parts} (${message.encoding})`],
+      ["Parts", message.kind === "mms" ? "" : `${message.parts} (${message.encoding})`],
       ["Price", money(message.cost, currency)],
       ["Id", make("span", { class: "mono" }, message.id, " ", copyButton(() => message.id))],
       ["Flash", message.flash ? "yes" : ""],

@@ -3,16 +3,19 @@
 import { shownNumber, unread } from "./arrivals.js";
 import { byId, isolated, make, reconcile } from "./dom.js";
 import { STATES, plural, time } from "./format.js";
+import { pictureWords } from "./pictures.js";
 import { lastAt, post, sortedPhones, written } from "./store.js";
 import { openPhone } from "./view.js";
 
 /** Return the last two digits of a number, and a hue for them. */
 export const badge = (number) => ({ text: number.slice(-2), hue: String(Number(number.slice(-2)) % 6) });
 
+const words = ({ text, pictures }) => text || pictureWords(pictures);
+
 function preview(phone) {
   const pending = phone.underway.at(-1), last = phone.texts.at(-1);
-  if (pending && (!last || pending.created_at > last.at)) return [`${STATES[pending.status]}: `, pending.text];
-  if (last) return [last.direction === "written" ? "Answered: " : "", last.text];
+  if (pending && (!last || pending.created_at > last.at)) return [`${STATES[pending.status]}: `, words(pending)];
+  if (last) return [last.direction === "written" ? "Answered: " : "", words(last)];
   return ["", phone.behaviour];
 }
 

@@ -5,7 +5,8 @@ import { byId, copy, definitions, isolated, make, reconcile } from "./dom.js";
 import { seconds } from "./format.js";
 import { state, written } from "./store.js";
 
-const isSend = (request) => request.method === "POST" && request.path.toLowerCase().replace(/\/$/, "") === "/a1/sms";
+const SENDS = new Set(["/a1/sms", "/a1/mms"]);
+const isSend = (request) => request.method === "POST" && SENDS.has(request.path.toLowerCase().replace(/\/$/, ""));
 const isDryRun = (request) => isSend(request) && request.form.dryrun === "yes";
 const isBad = (request) => request.status === null || request.status >= 400 || Boolean(request.fault);
 const KINDS = [
