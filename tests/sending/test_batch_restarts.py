@@ -8,6 +8,7 @@ import pytest
 from elks_mcp.domain.batches import COMMAND_ENDED, Batch, BatchState
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import Number
+from elks_mcp.inbound.history import FRESH
 from elks_mcp.store import ServerKind, StateLocation
 from elks_mcp.store.opt_outs import OptOuts
 from tests.support.provider import UNLIMITED
@@ -99,6 +100,25 @@ async def test_a_running_server_goes_on_with_a_batch_although_it_had_no_heartbea
             store = await shop.backend.storage.open()
             await store.heartbeats.forget("f" * 16)  # which finds no heartbeat, as before the first look
         assert (await other.pass_until_ended_after_all(batch)).counts == {SENT: 10}
+
+
+async def test_others_know_which_server_continues_a_batch_before_it_does(location: StateLocation) -> None:
+    world, known = World(location), []
+
+    class Watched(WorldBackend):
+        """A process that looks just before it continues a batch whether others know that it sends."""
+
+        async def _refresh_history(self, good_for: timedelta = FRESH) -> None:
+            count = (
+                "SELECT count(*) FROM heartbeats JOIN accounts ON accounts.id = account_id WHERE username = ?"
+            )
+            known.append(read_rows(world.place, count, world.account.username))
+
+    left = await left_by(world)
+    backend = Watched(world)
+    async with backend.running():
+        ended = await Shop(backend).pass_until_ended_after_all(left)
+        assert (ended.counts, known[0]) == ({SENT: 10}, [(1,)])
 
 
 async def test_p6_an_opt_out_during_a_restart_counts(location: StateLocation) -> None:

@@ -118,7 +118,7 @@ class Worker:
         worklist.handed_over.clear()
         worklist.next_look = self._clock.now() + LATER  # before looking: a wake-up from here on shortens it
         due = await store.queue.find_due_work()
-        self.heartbeat.sends_batch = due.batched
+        self.heartbeat.sends_batch = due.batched or due.batches or due.interrupted  # which start just below
         await self.heartbeat.record_if_due(store)
         wait = await self._due_tasks.run(store, due, readers)
         left = await self._posts.send_due(store, due.queued)
