@@ -9,7 +9,7 @@ import anyio
 import httpx2
 import pytest
 
-from elks_mcp.domain.orders import CANCELLABLE, UNFINISHED, Order, OrderState
+from elks_mcp.domain.orders import CANCELLABLE, CANCELLED_BY_CALLER, UNFINISHED, Order, OrderState
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import Refused
 from elks_mcp.store import StateLocation
@@ -21,6 +21,7 @@ from tests.support.provider import NOON, a_draft, an_approval, posts
 from tests.support.store_cases import WAYS
 from tests.support.stores import (
     DATABASES,
+    MINUTE,
     PRICE,
     World,
     WorldBackend,
@@ -189,3 +190,17 @@ async def test_a_paused_order_that_nobody_approves_expires(tmp_path: Path) -> No
         clock.advance(timedelta(minutes=31))
         await store.orders.expire_waiting()
         assert (await store.orders.get(order.id)).state is OrderState.EXPIRED
+
+
+async def test_an_order_that_its_caller_cancelled_after_its_time_is_not_listed_as_missed(
+    location: StateLocation,
+) -> None:
+    clock = ManualClock()
+    async with opened(location, clock) as store:
+        at = clock.now() + MINUTE
+        by_caller, by_guard = [await place_one(store, text, send_at=at) for text in ("One", "Two")]
+        clock.advance(2 * MINUTE)
+        await store.schedule.release([by_caller.id, by_guard.id])
+        await store.cancellations.cancel(by_caller.id, CANCELLED_BY_CALLER)
+        await store.cancellations.cancel(by_guard.id, "Refused by velocity.")
+        assert [each.id for each in await store.schedule.list_missed(at, "")] == [by_guard.id]

@@ -169,6 +169,8 @@ MAY_HAVE_LEFT = frozenset({OrderState.SENDING, OrderState.IN_DOUBT})
 CANCELLABLE = UNFINISHED - MAY_HAVE_LEFT
 """The states in which nothing was handed over, so that an order can still be cancelled for good."""
 
+CANCELLED_BY_CALLER = "The caller cancelled it."
+
 ACCEPTED = frozenset({OrderState.SENT, OrderState.DELIVERED, OrderState.FAILED})
 """The states in which 46elks accepted the order and charged for it."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from elks_mcp.domain.approval import NEVER_ASKS
 from elks_mcp.domain.guards import is_on
-from elks_mcp.domain.orders import CANCELLABLE, Effect, Finding, Order
+from elks_mcp.domain.orders import CANCELLABLE, CANCELLED_BY_CALLER, Effect, Finding, Order
 from elks_mcp.domain.policy import Confirm, Policy
 from elks_mcp.domain.taint import TAINT_LASTS, describe_taint
 from elks_mcp.domain.wording import format_duration
@@ -76,7 +76,7 @@ class Canceller:
         if order.state not in CANCELLABLE:
             return order
         if plan.reason is None or decision is Decision.APPROVED:
-            return await self.outbox.cancel(order, "The caller cancelled it.")
+            return await self.outbox.cancel(order, CANCELLED_BY_CALLER)
         if decision is not Decision.CANNOT_ASK:
             raise NotApproved(explain_decline(decision, _GOES_OUT))
         check_can_wait(self.storage, self.setup, plan.reason.reason, "Cancel it")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, update
 
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.orders import Draft, Finding, Order, OrderState
+from elks_mcp.domain.orders import CANCELLED_BY_CALLER, Draft, Finding, Order, OrderState
 from elks_mcp.store.approval import let_wait
 from elks_mcp.store.batch_pauses import pause_batch, pause_if_refused
 from elks_mcp.store.db.changes import WAS_CANCELLED, alter, close
@@ -207,12 +207,14 @@ def _is_due(tx: Tx) -> ColumnElement[bool]:
 def _is_missed(tx: Tx, since: datetime, caller: str) -> ColumnElement[bool]:
     """Build the condition that a caller's order was not sent at its time, `since` or later.
 
-    One that is unknown may have been sent. One that was cancelled before its time was not missed.
+    One that is unknown may have been sent. One that was cancelled before its time, or by its caller,
+    was not missed.
     """
     o = orders.c
     theirs = and_(o.account_id == tx.account_id, o.caller == caller, o.send_at >= since)
-    was_stopped = o.state == OrderState.CANCELLED, o.changed_at >= o.send_at, o.status_reason != WAS_CANCELLED
-    return and_(theirs, or_(is_one_of(o.state, _MISSED_STATES), and_(*was_stopped)))
+    was_wanted = ~is_one_of(o.status_reason, (WAS_CANCELLED, CANCELLED_BY_CALLER))
+    was_stopped = and_(o.state == OrderState.CANCELLED, o.changed_at >= o.send_at, was_wanted)
+    return and_(theirs, or_(is_one_of(o.state, _MISSED_STATES), was_stopped))
 
 
 _MISSED_STATES = (OrderState.EXPIRED, OrderState.REJECTED, OrderState.UNKNOWN)
