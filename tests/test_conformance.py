@@ -13,7 +13,9 @@ import anyio
 import pytest
 from pydantic import WithJsonSchema
 
+from elks_mcp.mcp_server.greeting import LISTS
 from tests.conformance.fixtures import mount
+from tests.conformance.stdio_bridge import open_bridge
 from tests.support.clocks import HANG
 from tests.support.connecting import new_box
 from tests.support.web import site
@@ -27,6 +29,12 @@ pytestmark = [
 _MODULES = Path(__file__).parent / "conformance" / "node_modules"
 _SUITE = "@modelcontextprotocol/conformance/dist/index.js"
 _INSPECTOR = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+
+_EARLY = {
+    "2025-11-25": {"initialize", "ping", "tools/list", "prompts/list", "resources/list"},
+    "2026-07-28": {"server/discover", *LISTS},
+}
+"""The methods of requests of the suite that are answered before the server has loaded."""
 
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
@@ -42,6 +50,28 @@ async def test_all_required_scenarios_pass(tmp_path: Path, revision: str) -> Non
     passed = re.findall(r"^✓ (\S+): [1-9]\d* passed, 0 failed$", said.stdout, re.MULTILINE)
     assert len(required) >= 30
     assert required <= set(passed)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no client is answered early on Windows")
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_the_suite_finds_the_same_in_servers_that_answer_early(tmp_path: Path, revision: str) -> None:
+    environ = {"PATH": os.environ["PATH"], "ELKS_SANDBOX": "true", "ELKS_STATE_DIR": str(tmp_path / "state")}
+    arguments = ("--requirements", revision, "--timeout", str(HANG * 1000))  # processes start slowly
+    async with site(new_box()) as location:
+        mount(location.web.server)
+        plain = await _run(_SUITE, "server", "--url", f"{location.url}/mcp", *arguments, home=tmp_path)
+        async with open_bridge({**environ, "ELKS_SANDBOX_PAGE": "false"}, tmp_path) as bridge:
+            location.web.server._lowlevel_server.middleware.insert(0, bridge)
+            early = await _run(_SUITE, "server", "--url", f"{location.url}/mcp", *arguments, home=tmp_path)
+
+    assert _summarize(plain)
+    assert _summarize(early) == _summarize(plain)
+    assert {method for method, times in bridge.early.items() if times} == _EARLY[revision]
+
+
+def _summarize(said: subprocess.CompletedProcess[str]) -> list[str]:
+    """List how many checks of each scenario passed and failed."""
+    return said.stdout.partition("=== SUMMARY ===")[2].splitlines()
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
