@@ -18,6 +18,7 @@ SECRETS = {
 }
 OTHERS = {
     "DRY_RUN": "false",
+    "ELKS_ACCOUNT": "u0",
     "ELKS_ALLOWED_COUNTRIES": "SE,NO",
     "ELKS_ALLOWED_HOSTS": "sms.example.com",
     "ELKS_ALLOWED_RECIPIENTS": "+46701740605",

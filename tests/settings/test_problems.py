@@ -356,3 +356,26 @@ def test_a_secret_in_another_encoding_is_refused(tmp_path: Path, content: bytes)
     file.write_bytes(content)
     text = "ELKS_API_PASSWORD_FILE names a file that cannot be read: it is not UTF-8; save it as UTF-8."
     assert faults(ELKS_API_PASSWORD_FILE=str(file)) == text
+
+
+# ── the account of a subaccount ──
+
+MAIN, OTHER, CAPPED = "u" + "1" * 32, "u" + "2" * 32, "a" + "3" * 32
+
+
+@pytest.mark.parametrize(
+    ("username", "account", "said"),
+    [
+        (MAIN, OTHER, "it is another account than ELKS_API_USERNAME, which is not a subaccount"),
+        (MAIN, CAPPED, "use the API username of the account itself"),
+        (CAPPED, CAPPED, "use the API username of the account itself"),
+        (CAPPED, "u1 u2", "use the API username of the account itself"),
+        (CAPPED, MAIN, ""),
+        (MAIN, MAIN, ""),
+        ("", MAIN, ""),
+    ],
+)
+def test_two_accounts_never_share_what_is_stored(username: str, account: str, said: str) -> None:
+    found = faults(ELKS_API_USERNAME=username, ELKS_API_PASSWORD="p", ELKS_ACCOUNT=account)
+    assert said in found if said else not found
+    assert account not in found or len(account) < 3

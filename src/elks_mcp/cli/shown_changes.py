@@ -12,7 +12,7 @@ from elks_mcp.domain.display import break_line
 _CONTEXT = 24
 """Characters of a long line that are shown before and after the part that changes."""
 
-_SECRET = re.compile("PASSWORD|USERNAME|SECRET|TOKEN|DATABASE_URL|AUTHORIZATION", re.IGNORECASE)
+_SECRET = re.compile("PASSWORD|USERNAME|ELKS_ACCOUNT|SECRET|TOKEN|DATABASE_URL|AUTHORIZATION", re.IGNORECASE)
 _NAMES = ("_FILE", "_ENV_VAR")
 """The ends of fields that have the name of a file or of a variable, and not a secret."""
 

@@ -22,6 +22,7 @@ from elks_mcp.domain.numbering_plans import RESERVED_REGIONS
 from elks_mcp.domain.phone import NumberKind, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.signature import LONGEST_SIGNATURE
+from elks_mcp.domain.subaccounts import is_subaccount
 from elks_mcp.domain.text import find_unsendable
 from elks_mcp.domain.toolsets import ALL_TOOLSETS, Toolset
 from elks_mcp.errors import InvalidInput
@@ -83,6 +84,16 @@ def _is_assigned(e164: str) -> bool:
         return parse_number(e164).kind is not NumberKind.UNASSIGNED
     except InvalidInput:
         return False
+
+
+def read_account(value: object) -> str:
+    """Return the API username of an account that is not a subaccount."""
+    username = str(value).strip()
+    if is_subaccount(username) or not username.isascii() or len(username.split()) != 1:
+        raise Unreadable(
+            "use the API username of the account itself, which begins with u, not a subaccount's"
+        )
+    return username
 
 
 def read_countries(value: object) -> frozenset[str]:

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from elks_mcp.domain.allowed_recipients import list_references
 from elks_mcp.domain.policy import OperatorRules, Policy
 from elks_mcp.domain.setting_declaration import RuleSetting
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime.start_options import ENV_FILE
 from elks_mcp.runtime.validation import wanted
+from elks_mcp.settings.conflicts import find_conflicts
 from elks_mcp.settings.mistaken_names import explain_mistake, sort_out_names
 from elks_mcp.settings.parsers import read_text
 from elks_mcp.settings.problems import (
@@ -156,9 +156,9 @@ def read(environ: Mapping[str, str]) -> Configuration:
         faults += [_describe(each, origins, secrets) for each in error.errors(include_url=False)]
         values = _without(values, {NAMES[fault.setting] for fault in faults})
         settings = Settings.model_validate(values)
-    if fault := _find_missing_contacts(settings, values, faults):
-        faults.append(fault)
-        values = _without(values, {"allowed_recipients"})
+    if conflicts := find_conflicts(settings, values, faults):
+        faults += conflicts.values()
+        values = _without(values, set(conflicts))
         settings = Settings.model_validate(values)
     mistaken, unknown = sort_out_names(present, _KNOWN)
     return Configuration(
@@ -205,19 +205,6 @@ def _without(values: Mapping[str, str], unreadable: set[str]) -> dict[str, str]:
     if "sender" in unreadable:  # national numbers are read as in the sender's country
         unreadable = unreadable | {"allowed_recipients"}
     return {name: value for name, value in values.items() if name not in unreadable}
-
-
-def _find_missing_contacts(
-    settings: Settings, values: Mapping[str, str], faults: list[SettingProblem]
-) -> SettingProblem | None:
-    """Return the problem if `ELKS_ALLOWED_RECIPIENTS` names contacts, and there are no contacts."""
-    has_contacts = settings.contacts or any(fault.setting == "ELKS_CONTACTS" for fault in faults)
-    if has_contacts or not list_references(settings.allowed_recipients):
-        return None
-    variable = "ELKS_ALLOWED_RECIPIENTS"
-    label = describe_value(variable, values["allowed_recipients"], shown=False)
-    reason = "names of contacts and groups need ELKS_CONTACTS; set that as well, or list only numbers (+46…)"
-    return SettingProblem(variable, f"{label} is not valid: {reason}.")
 
 
 def _find_slips(values: Mapping[str, str], settings: Settings) -> tuple[str, ...]:

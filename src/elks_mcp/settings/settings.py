@@ -20,6 +20,7 @@ from elks_mcp.elks.credentials import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credent
 from elks_mcp.runtime.addresses import Networks, normalize_url
 from elks_mcp.runtime.launcher import find_installation, name_program
 from elks_mcp.settings.parsers import (
+    read_account,
     read_api_base_url,
     read_base_url,
     read_budget,
@@ -64,6 +65,15 @@ class CredentialSettings(Frozen):
 
 class Settings(OperatorRules, CredentialSettings):
     """Everything that the operator can configure."""
+
+    account_username: Annotated[
+        str | None,
+        BeforeValidator(read_account),
+        Setting("ELKS_ACCOUNT", is_private=True, write=mask_username),
+    ] = None
+    """The API username of the account, if `ELKS_API_USERNAME` is that of a subaccount of it. Budget, orders,
+    opt-outs and tokens are then those of the account. `elks-mcp cap set` writes it. Default:
+    `ELKS_API_USERNAME`."""
 
     sandbox_page: Annotated[Switch, Setting("ELKS_SANDBOX_PAGE")] = True
     """Show the simulated phones of `ELKS_SANDBOX` on a page of this machine, at http://127.0.0.1:4646 or, if
@@ -190,7 +200,8 @@ class Settings(OperatorRules, CredentialSettings):
     @property
     def account(self) -> AccountKey:
         """The account whose rows in the state are used, if the server is not a sandbox."""
-        return AccountKey(self.base_url, self.credentials.username if self.credentials else "")
+        sends_as = self.credentials.username if self.credentials else ""
+        return AccountKey(self.base_url, self.account_username or sends_as, sends_as)
 
     @property
     def hosts(self) -> tuple[str, ...]:

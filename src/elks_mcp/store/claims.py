@@ -155,6 +155,7 @@ def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
         "due_at": tx.now + pace.lease,
         "attempts": claim.attempt,
         "attempted_at": tx.now,
+        "attempted_as": tx.account.sends_as,
         "absent_at": None,
         "charged_at": tx.now,
         "changed_at": tx.now,

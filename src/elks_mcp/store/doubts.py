@@ -71,6 +71,9 @@ class Doubts:
         second begins a second, or a tenth of `quiet`, after the first, whichever is longer. The time counts
         from the end of the attempt, because a process that stood still may have posted at the end of its
         lease. If the second reading shows something similar, the order becomes unknown.
+
+        History as one API username sees it proves that a message was sent, and never that one of another
+        username was not: it is not documented what a subaccount sees of its account, and the other way round.
         """
         rows = tx.all(select(orders).where(_in_doubt(tx, self._kind)).with_for_update())
         judge = tx.kinds[self._kind].judge
@@ -79,7 +82,7 @@ class Doubts:
             doubts, unowned = _prepare(tx, rows, history, self._kind, skew)
             verdicts = judge(doubts, unowned, has_gaps=has_gaps)
         for row in rows:
-            _apply(tx, row, verdicts.get(row.id), read_at, quiet)
+            _apply(tx, row, _limit(tx, row, verdicts.get(row.id)), read_at, quiet)
         return [row.id for row in rows]
 
 
@@ -109,6 +112,13 @@ def _prepare(
     ]
     unowned = [message for message in messages if message.id not in owned]
     return doubts, unowned
+
+
+def _limit(tx: Tx, row: Row[Any], verdict: Verdict | None) -> Verdict | None:
+    """Return a verdict, or None if it only follows from what this API username does not see."""
+    # Versions that had no column for it made every attempt with the username of the account.
+    is_anothers = (row.attempted_as or tx.account.username) != tx.account.sends_as
+    return None if verdict and not verdict.message and is_anothers else verdict
 
 
 def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, quiet: timedelta) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -64,10 +64,15 @@ class AccountKey:
     username: str
     """ "" if the server has no credentials."""
 
+    sends_as: str = field(default="", compare=False)
+    """The API username of the requests: that of the account, or of a subaccount of it. It is not part of the
+    key, so that the rows of an account stay its own whichever credentials a server has."""
+
     def __post_init__(self) -> None:
-        """Normalize address and username."""
+        """Normalize address and usernames."""
         object.__setattr__(self, "base_url", normalize_url(self.base_url))
         object.__setattr__(self, "username", self.username.strip())
+        object.__setattr__(self, "sends_as", self.sends_as.strip() or self.username)
 
     @property
     def masked(self) -> str:
@@ -81,5 +86,6 @@ def explain_new_account(account: AccountKey, known: Collection[AccountKey]) -> s
     return (
         f"This state does not know the account {account.masked}. It knows {others}. "
         "Daily budget and idempotency keys start from zero for the new account. If it is not meant to be "
-        "new, check ELKS_API_USERNAME and ELKS_API_BASE_URL."
+        "new, check ELKS_API_USERNAME and ELKS_API_BASE_URL. If it is a subaccount of one of them, set "
+        "ELKS_ACCOUNT to the username of that account."
     )

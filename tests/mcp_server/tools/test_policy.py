@@ -38,6 +38,7 @@ pytestmark = pytest.mark.anyio
 DRY = "texts are only priced, and nothing is sent."
 
 NOT_RULES = {
+    "ELKS_ACCOUNT",
     "ELKS_ALLOWED_HOSTS",
     "ELKS_API_USERNAME",
     "ELKS_API_PASSWORD",

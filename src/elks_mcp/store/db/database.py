@@ -48,6 +48,7 @@ class Tx:
         self._tell_time = database.tell_time
         self._knows_time = database.knows_time
         self.account_id = database.account_id
+        self.account = database.account
         self.hasher = database.hasher
         self.kinds = database.kinds
         self.keeps_texts = bool(database.retention)
@@ -143,6 +144,7 @@ class Database:
         self.retention = location.retention
         self.hasher = hasher
         self.account_id = 0
+        self.account = AccountKey("", "")
 
     @classmethod
     async def open(
@@ -186,6 +188,7 @@ class Database:
             return found, [each for each in list_accounts(tx) if each != account] if is_new else []
 
         self.account_id, known = await self.run(find_or_make, writes=True)
+        self.account = account
         return known
 
     async def run(self, work: Callable[[Tx], T], *, writes: bool, once: bool = False) -> T:

@@ -92,6 +92,7 @@ orders = Table(
     Column("key_hash", String(64)),
     Column("attempts", Integer, nullable=False),
     Column("attempted_at", Moment),
+    Column("attempted_as", Text),
     Column("lease", String(32)),
     Column("absent_at", Moment),
     Column("message_id", String(100)),
