@@ -30,7 +30,9 @@ EXAMPLES: dict[str, Example] = {
 }
 
 
-NOT_USED = {name for name in EXAMPLES if name.startswith("webhook_")} | {"sms_deleted"}
+NOT_USED = {name for name in EXAMPLES if name.startswith(("webhook_", "make_call", "call_", "recording"))} | {
+    "sms_deleted"
+}
 
 
 SUCCESSES = sorted(name for name in set(EXAMPLES) - NOT_USED if EXAMPLES[name]["status"] == 200)

@@ -20,10 +20,12 @@ DAY_BEFORE = datetime(2026, 1, 14, 9, 52, 7, 302_000, tzinfo=UTC)
 FORMATS = {
     "id of an SMS": r"s[0-9a-f]{32}",
     "id of an account": r"u[0-9a-f]{32}",
+    "id of a call": r"c[0-9a-f]{32}",
+    "id of a recording": r"c[0-9a-f]{32}-r\d",
     "long time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}",
     "short time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     "number": r"\+[1-9]\d{6,14}",
-    "word": r"created|sent|delivered|failed|outgoing|incoming|outgoing-reply|SEK|EUR",
+    "word": r"created|sent|delivered|failed|ongoing|success|outgoing|incoming|outgoing-reply|SEK|EUR",
 }
 
 
@@ -37,6 +39,8 @@ def shape(value: Any) -> Any:
     """Reduce an answer to its fields in order, and each value to its type or format."""
     if isinstance(value, dict):
         return [(key, shape(content)) for key, content in value.items()]
+    if isinstance(value, list):
+        return [shape(content) for content in value]
     if isinstance(value, str):
         return next((name for name, form in FORMATS.items() if re.fullmatch(form, value)), "text")
     return type(value).__name__

@@ -17,7 +17,10 @@ DEFAULT_NUMBER = "+46701740699"
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One amount taken from the balance, in ten-thousandths of the account's currency."""
+    """One amount taken from the balance, in ten-thousandths of the account's currency.
+
+    `message_id` is the id of a message or a call, and `parts` its parts or minutes.
+    """
 
     message_id: str
     amount: int
@@ -102,11 +105,16 @@ class SandboxAccount:
 
     def charge(self, message: StoredMessage) -> None:
         """Charge the cost of `message` to the balance."""
-        if message.cost:
-            self.balance -= message.cost
-            self.charges.append(
-                Charge(message.id, message.cost, message.parts, self.balance, message.created_at)
-            )
+        self._take(message.id, message.cost, message.parts, message.created_at)
+
+    def charge_call(self, call_id: str, cost: int, minutes: int, at: datetime) -> None:
+        """Charge a call that has ended; its `minutes` are the parts of the charge."""
+        self._take(call_id, cost, minutes, at)
+
+    def _take(self, charged_id: str, cost: int, parts: int, at: datetime) -> None:
+        if cost:
+            self.balance -= cost
+            self.charges.append(Charge(charged_id, cost, parts, self.balance, at))
 
     def authorizes(self, header: str) -> bool:
         """Return whether an `Authorization` header has this account's credentials (Basic)."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from elks_mcp.sandbox import responses
+from elks_mcp.sandbox import call_routes, responses
 from elks_mcp.sandbox.api_checks import check_spending, check_webhook, find_page, is_visible, plus
 from elks_mcp.sandbox.faults import Fault
 from elks_mcp.sandbox.messages import StoredMessage, format_time
@@ -36,7 +36,7 @@ def answer(
         return unauthorized()
     hidden_since = at - history_lag if history_lag else None
     try:
-        return _find(simulation, request, at, hidden_since) or not_found()
+        return _find(simulation, request, at, hidden_since) or _missing(simulation, request)
     except RefusedError as error:
         return plain(403, str(error))
 
@@ -67,6 +67,11 @@ def _find(
     return None
 
 
+def _calls(resource: str, asked: _Asked) -> ApiAnswer | None:
+    path = (resource, *asked.rest)
+    return call_routes.answer(asked.simulation, asked.request, path, asked.at, asked.hidden_since)
+
+
 def _account(asked: _Asked) -> ApiAnswer | None:
     if asked.rest or asked.request.method != "GET":
         return None
@@ -79,6 +84,8 @@ _ROUTES: Mapping[str, Callable[[_Asked], ApiAnswer | None]] = {
     "sms": lambda asked: _sms(*asked),
     "mms": lambda asked: answer_mms(*asked),
     "images": lambda asked: answer_images(asked.simulation, asked.request, asked.rest),
+    "calls": lambda asked: _calls("calls", asked),
+    "recordings": lambda asked: _calls("recordings", asked),
     "numbers": lambda asked: answer_numbers(asked.simulation, asked.request, asked.rest, asked.at),
     "subaccounts": lambda asked: answer_subaccounts(asked.simulation, asked.request, asked.rest, asked.at),
     "me": _account,
@@ -92,8 +99,14 @@ def unauthorized() -> ApiAnswer:
 
 
 def not_found() -> ApiAnswer:
-    """Return 46elks' answer to an unknown id or path, most likely also to a wrong method."""
+    """Return 46elks' answer to an unknown id or path."""
     return plain(404, "Not found")
+
+
+def _missing(simulation: Simulation, request: ApiRequest) -> ApiAnswer:
+    """Return the answer to an unknown path, or to a wrong method, as `Rules` says."""
+    is_known = request.segments[:1] and request.segments[0] in _ROUTES
+    return plain(simulation.rules.wrong_method_status if is_known else 404, "Not found")
 
 
 def _sms(

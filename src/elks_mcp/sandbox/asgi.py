@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from elks_mcp.sandbox.api_app import ApiApp
 from elks_mcp.sandbox.approval_routes import ApprovalRoutes
+from elks_mcp.sandbox.call_control import CallControl
 from elks_mcp.sandbox.control import Control
 from elks_mcp.sandbox.page import load_file, load_page
 from elks_mcp.sandbox.page_context import PageContext
@@ -58,6 +59,7 @@ def _build_page_and_control(simulation: Simulation, context: PageContext) -> Sta
         Route("/page/{name}", file),
         Route("/_sandbox/events", events),
         *Control(simulation).routes(),
+        *CallControl(simulation).routes(),
         *ApprovalRoutes(simulation, context, token).routes(),
     ]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -11,6 +11,7 @@ from elks_mcp.sandbox.faults import Fault, InjectedFault
 from elks_mcp.sandbox.requests import ApiAnswer, plain
 
 _OK = 200
+_JSON = "application/json"
 _HTML = "text/html; charset=utf-8"
 _PROXY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _PORTAL_PAGE = (
@@ -73,17 +74,26 @@ def _damaged(injected: InjectedFault, honest: ApiAnswer) -> ApiAnswer:
     fault = injected.fault
     if fault is Fault.HALF_BODY:
         return replace(honest, cut_at=len(honest.body) // 2)
-    if fault is Fault.NOT_AN_OBJECT and honest.status == _OK:
+    if honest.status != _OK or honest.content_type != _JSON:
+        return honest
+    if fault is Fault.NOT_AN_OBJECT:
         return replace(honest, body=b"[" + honest.body + b"]")
-    if fault is Fault.MISSING_ID and honest.status == _OK:
+    if fault is Fault.MISSING_ID:
         return _with(honest, id=None)
-    if fault is Fault.WRONG_COST and honest.status == _OK:
+    if fault is Fault.WRONG_COST:
         return _with(honest, cost=injected.cost)
     return honest
 
 
 def _with(honest: ApiAnswer, **fields: object) -> ApiAnswer:
-    """Return the answer with other values in these fields; None removes a field."""
-    content = json.loads(honest.body) | fields
-    kept = {name: value for name, value in content.items() if value is not None}
-    return replace(honest, body=json.dumps(kept, ensure_ascii=False).encode())
+    """Return the answer, or each entry of a list, with other values; None removes a field."""
+    content = json.loads(honest.body)
+    if isinstance(content.get("data"), list):
+        content["data"] = [_change(entry, fields) for entry in content["data"]]
+    else:
+        content = _change(content, fields)
+    return replace(honest, body=json.dumps(content, ensure_ascii=False).encode())
+
+
+def _change(content: dict[str, object], fields: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in (content | fields).items() if value is not None}

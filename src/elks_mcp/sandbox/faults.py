@@ -87,16 +87,15 @@ _ACCEPTING = {
 }
 _ACCEPTING_LATE = {Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP}
 _NEVER_ARRIVE = {Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT}
+_PAID = {("POST", "sms"), ("POST", "mms"), ("POST", "calls")}
 _ONLY_FOR = {
-    Fault.ACCEPT_LATE: "POST",
-    Fault.ACCEPT_LATE_DROP: "POST",
-    Fault.WRONG_COST: "POST",
-    Fault.FAILED_AT_ONCE: "POST",
-    Fault.STALE_HISTORY: "GET",
+    Fault.ACCEPT_LATE: _PAID,
+    Fault.ACCEPT_LATE_DROP: _PAID,
+    Fault.WRONG_COST: {("POST", "sms"), ("POST", "mms"), ("GET", "calls")},
+    Fault.FAILED_AT_ONCE: _PAID,
+    Fault.STALE_HISTORY: {("GET", "sms"), ("GET", "mms"), ("GET", "calls")},
 }
-"""The method of the requests for `_SENT_RESOURCES` that a fault is limited to."""
-
-_SENT_RESOURCES = {"sms", "mms"}
+"""The methods and first path segments of the requests that a fault is limited to."""
 
 _DURATIONS = {
     Fault.LATENCY: timedelta(seconds=1),
@@ -165,10 +164,9 @@ class InjectedFault:
 
     def applies_to(self, request: ApiRequest) -> bool:
         """Return whether this fault applies to `request`."""
-        if method := _ONLY_FOR.get(self.fault):
-            is_message = bool(_SENT_RESOURCES.intersection(request.segments[:1]))
-            if not (is_message and request.method == method):
-                return False
+        kind = request.method, request.segments[0] if request.segments else ""
+        if self.fault in _ONLY_FOR and kind not in _ONLY_FOR[self.fault]:
+            return False
         is_dryrun = request.parameters.get("dryrun") == "yes"
         return (
             self.method in {None, request.method}

@@ -87,7 +87,7 @@ class Network:
     def set_behaviour(self, number: str, behaviour: Behaviour, at: datetime) -> None:
         """Change how a phone behaves; unless it is off, it receives the texts held for it."""
         phone = self.handset(number)
-        phone.behaviour = behaviour
+        phone.behaviour, phone.calls = behaviour, behaviour.calls
         held, phone.held = phone.held, []
         for message in held:
             self._schedule_outcome(message, behaviour, at)

@@ -89,6 +89,32 @@ class Rules:
     webhook_retry_every: timedelta = timedelta(minutes=5)
     webhook_retry_for: timedelta = timedelta(hours=6)
 
+    wrong_method_status: int = 404
+    """The status of the answer to a wrong method; most likely 404, and 403 or 405 were reported too."""
+    call_price_per_minute: int = 5_700
+    """Price of a started minute of a call, and of each call that it is connected to. In the sample of
+    docs/call-history (2018), a call of 30 s with a leg of 17 s costs 11400."""
+    ring_timeout: int = 25
+    """How long a phone rings if the request does not say it, in seconds (official specification)."""
+    voice_start_result: str = "newincoming"
+    """The `result` that the first webhook of a call has, also of an outgoing one; "" for none."""
+    actions_carry_results: bool = True
+    """Whether the `actions` of a call have their `result` (docs/show-call-id), so that digits can be read."""
+    ongoing_shows_actions: bool = True
+    """Whether `actions` are shown while the call goes on, and not only once it has ended."""
+    voicemail_is_success: bool = True
+    """Whether a call that voicemail answers ends with the state `success`, and not `failed`."""
+    whenhangup_id_key: str = "id"
+    """The key of the call's id in `whenhangup`: `id` in the official specification, `callid` elsewhere."""
+    speaks_english: bool = True
+    """Whether `play` speaks `en_US/<text>`: a beta of which only one copy of docs/voice-play knows."""
+    recordings_kept_for: timedelta = timedelta(hours=72)
+    """How long a recording can be fetched (docs/voice-recordcall)."""
+
+    def call_price(self, to: str) -> int:
+        """Return the price of a minute to `to`, in ten-thousandths; 0 for the test number."""
+        return 0 if to == NULL_ROUTE else self.call_price_per_minute
+
     def price_per_part(self, to: str) -> int:
         """Return the price of one part to `to`, in ten-thousandths; 0 for the test number."""
         if to == NULL_ROUTE:

@@ -22,9 +22,9 @@ class ApiRequest:
     """A request without its password, and the status of its answer.
 
     `status` is None until it is answered. `fault` is the name of the fault that was injected, or None.
-    `error` is the line that it was refused with, or "". `message_id` is the id of the SMS that it sent, or
-    None. `answer` is the start of the answer's body, for the recent requests only. `subaccount` is the id of
-    the subaccount whose credentials it has, "" for the account's own.
+    `error` is the line that it was refused with, or "". `message_id` is the id of the SMS that it sent or
+    the call that it made, or None. `answer` is the start of the answer's body, for the recent requests only.
+    `subaccount` is the id of the subaccount whose credentials it has, "" for the account's own.
     """
 
     method: str

@@ -26,6 +26,7 @@ from elks_mcp.sandbox.messages import MessageDirection, MessageStatus, StoredMes
 from elks_mcp.sandbox.network import Outgoing
 from elks_mcp.sandbox.origin import SameOriginMiddleware
 from elks_mcp.sandbox.page_context import PageContext
+from elks_mcp.sandbox.phone_calls import PhoneCalls
 from elks_mcp.sandbox.pictures import Picture, read_picture
 from elks_mcp.sandbox.prices_and_rules import CREDIT, Rules
 from elks_mcp.sandbox.requests import ApiRequest
@@ -117,6 +118,8 @@ class Sandbox:
         """Every attempt at a webhook, in order."""
         self.webhook_ports: set[int] = self._simulation.webhooks.ports
         """The ports of this machine that webhooks may be sent to; it may be changed."""
+        self.calls: Final = PhoneCalls(self._simulation)
+        """The phone calls, and what the owners of the phones do."""
         self.page: Final = page or PageContext()
         """The program around the sandbox, as the phone page shows it; the fields may be changed."""
         self._inner = build_app(self._simulation, self.page)

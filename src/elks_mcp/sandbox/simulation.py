@@ -16,6 +16,7 @@ from elks_mcp.sandbox.network import Network, Step
 from elks_mcp.sandbox.prices_and_rules import Rules
 from elks_mcp.sandbox.requests import ApiRequest, RecentRequests
 from elks_mcp.sandbox.subaccounts import SandboxSubaccounts
+from elks_mcp.sandbox.voice.exchange import Exchange
 from elks_mcp.sandbox.webhooks import Webhooks
 
 
@@ -44,6 +45,13 @@ class Simulation:
         self._steps: EventQueue[Step] = EventQueue(self._wake)
         self.webhooks = Webhooks(rules, webhook_transport, EventQueue(self._wake), webhook_ports)
         self.network = Network(rules, account, self.numbers, self._steps, self.webhooks)
+        self.exchange = Exchange(
+            account,
+            self.subaccounts,
+            self._steps,
+            self.webhooks,
+            lambda number: self.network.handset(number).calls,
+        )
         self.faults = Faults()
         self.requests: list[ApiRequest] = []
         self.recent_requests = RecentRequests()
@@ -82,6 +90,7 @@ class Simulation:
                     self.notify()
                 elif posts.is_due(now):
                     await self.webhooks.deliver_next()
+                    self.notify()
                 else:
                     return
 
@@ -121,6 +130,7 @@ class Simulation:
     def reset(self) -> None:
         """Return to the initial state, including the balance; only the time stays."""
         self.network.clear()
+        self.exchange.clear()
         self.webhooks.clear()
         self.faults.clear()
         self.requests.clear()

@@ -1,6 +1,7 @@
-"""Sending webhooks: delivery reports and incoming texts, with 46elks' retries.
+"""Sending webhooks, with 46elks' retries; those that control a call are sent once.
 
-Sources: https://46elks.se/docs/sms-delivery-reports and https://46elks.se/docs/receive-sms.
+Sources: https://46elks.se/docs/sms-delivery-reports, https://46elks.se/docs/receive-sms and
+https://46elks.se/docs/call-actions.
 """
 
 import base64
@@ -16,7 +17,7 @@ import httpx2
 from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.prices_and_rules import Rules
 
-PostKind = Literal["delivery", "incoming"]
+PostKind = Literal["delivery", "incoming", "voice", "recording", "hangup", "audio"]
 OnBody = Callable[[str, datetime], None]
 
 
@@ -37,21 +38,40 @@ class WebhookAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class _Post:
-    kind: PostKind
-    url: str
-    form: dict[str, str]
-    give_up_at: datetime
-    on_body: OnBody | None
-    number: int = 1
+class WebhookAnswer:
+    """The answer to a webhook from `url`, which lacks the user name and password."""
+
+    url: str = ""
+    status: int | None = None
+    content: bytes = b""
+    content_type: str = ""
+    problem: str = ""
+    hopeless: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the status is one that 46elks accepts."""
+        return self.status is not None and 200 <= self.status <= 204  # noqa: PLR2004  (46elks' range)
+
+    @property
+    def body(self) -> str:
+        """The content as text."""
+        return self.content.decode(errors="replace")
+
+
+OnAnswer = Callable[[WebhookAnswer, datetime], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _WebhookAnswer:
-    status: int | None = None
-    body: str = ""
-    problem: str = ""
-    hopeless: bool = False
+class _Post:
+    """A request; `form` is None for the GET of a file."""
+
+    kind: PostKind
+    url: str
+    form: dict[str, str] | None
+    give_up_at: datetime
+    on_answer: OnAnswer | None
+    number: int = 1
 
 
 @dataclass(slots=True)
@@ -72,7 +92,20 @@ class Webhooks:
         self, kind: PostKind, url: str, form: dict[str, str], at: datetime, on_body: OnBody | None = None
     ) -> None:
         """Queue a webhook for `at`; `on_body` gets the body of the answer unless it is empty."""
-        self.queue.add(at, _Post(kind, url, form, at + self.rules.webhook_retry_for, on_body))
+
+        def pass_on(answer: WebhookAnswer, at: datetime) -> None:
+            if on_body and answer.is_good and answer.body.strip():
+                on_body(answer.body, at)
+
+        self.queue.add(at, _Post(kind, url, form, at + self.rules.webhook_retry_for, pass_on))
+
+    def ask(self, url: str, form: dict[str, str], at: datetime, on_answer: OnAnswer) -> None:
+        """Queue a webhook that controls a call: it is sent once, and `on_answer` gets the outcome."""
+        self.queue.add(at, _Post("voice", url, form, at, on_answer))
+
+    def fetch(self, url: str, at: datetime, on_answer: OnAnswer) -> None:
+        """Queue the GET of a file; `on_answer` gets the outcome. It is not among the `attempts`."""
+        self.queue.add(at, _Post("audio", url, None, at, on_answer))
 
     def find_refusal(self, url: str) -> str:
         """Return why no webhook is sent to this address of this machine, or "".
@@ -95,49 +128,56 @@ class Webhooks:
     async def deliver_next(self) -> None:
         """Send the webhook that is due first; queue it again unless it is answered with 200–204."""
         at, post = self.queue.pop()
-        target, authorization = _split_credentials(post.url)
         try:
-            answer = await self._ask(target, authorization, post.form)
+            answer = await self._send(post)
         except anyio.get_cancelled_exc_class():
             self.queue.add(at, post)
             raise
-        self.attempts.append(
-            WebhookAttempt(post.kind, target, post.form, post.number, at, answer.status, answer.problem)
-        )
-        if answer.status is not None and 200 <= answer.status <= 204:  # noqa: PLR2004  (46elks' range)
-            if post.on_body and answer.body.strip():
-                post.on_body(answer.body, at)
-            return
+        if post.form is not None:
+            self.attempts.append(
+                WebhookAttempt(
+                    post.kind, answer.url, post.form, post.number, at, answer.status, answer.problem
+                )
+            )
         again_at = at + self.rules.webhook_retry_every
-        if not answer.hopeless and again_at <= post.give_up_at:
+        if not answer.is_good and not answer.hopeless and again_at <= post.give_up_at:
             self.queue.add(again_at, replace(post, number=post.number + 1))
+        elif post.on_answer:
+            post.on_answer(answer, at)
 
-    async def _ask(self, url: str, authorization: dict[str, str], form: dict[str, str]) -> _WebhookAnswer:
+    async def _send(self, post: _Post) -> WebhookAnswer:
+        target, authorization = _split_credentials(post.url)
+        method = "GET" if post.form is None else "POST"
         try:
-            request = httpx2.Request("POST", url, data=form, headers=authorization)
+            request = httpx2.Request(method, target, data=post.form, headers=authorization)
         except httpx2.InvalidURL:
-            return _WebhookAnswer(problem="not a web address", hopeless=True)
+            return WebhookAnswer(target, problem="not a web address", hopeless=True)
         if self.transport is not None:
-            return await self._send(self.transport, request)
+            return await self._exchange(self.transport, request, target)
         if not _is_loopback(request.url):
-            return _WebhookAnswer(problem="refused: the sandbox only talks to this machine", hopeless=True)
-        if refusal := self.find_refusal(url):
-            return _WebhookAnswer(problem=refusal, hopeless=True)
+            return WebhookAnswer(
+                target, problem="refused: the sandbox only talks to this machine", hopeless=True
+            )
+        if refusal := self.find_refusal(target):
+            return WebhookAnswer(target, problem=refusal, hopeless=True)
         async with httpx2.AsyncHTTPTransport() as transport:
-            return await self._send(transport, request)
+            return await self._exchange(transport, request, target)
 
-    async def _send(self, transport: httpx2.AsyncBaseTransport, request: httpx2.Request) -> _WebhookAnswer:
+    async def _exchange(
+        self, transport: httpx2.AsyncBaseTransport, request: httpx2.Request, target: str
+    ) -> WebhookAnswer:
         """Send through the transport directly, which follows no redirect, proxy or netrc file."""
         try:
             with anyio.fail_after(self.rules.webhook_timeout.total_seconds()):
                 response = await transport.handle_async_request(request)
-                body = await response.aread()
+                content = await response.aread()
                 await response.aclose()
         except TimeoutError:
-            return _WebhookAnswer(problem="no answer in time")
+            return WebhookAnswer(target, problem="no answer in time")
         except httpx2.TransportError as error:
-            return _WebhookAnswer(problem=type(error).__name__)
-        return _WebhookAnswer(response.status_code, body.decode(errors="replace"))
+            return WebhookAnswer(target, problem=type(error).__name__)
+        content_type = response.headers.get("content-type", "")
+        return WebhookAnswer(target, response.status_code, content, content_type)
 
 
 def _parse(url: str) -> httpx2.URL | None:

@@ -1,0 +1,1 @@
+"""Phone calls in the sandbox: their log, the voice actions, sounds and recordings."""
