@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from elks_mcp.domain.batch_questions import (
     BATCH_COLUMNS,
+    NIGHT_WAITS,
     find_costly_rows,
     find_timing,
     format_rows,
@@ -21,6 +22,7 @@ from elks_mcp.domain.phone import Number, SenderId
 
 NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 GAP = timedelta(seconds=1)
+PHONE_COLUMNS = 40
 MANY = Finding(guard="many", effect=Effect.ASK, reason="It is a batch of 12 texts.")
 
 
@@ -94,6 +96,55 @@ def test_p2_the_first_three_lines_of_a_form_have_size_sender_price_time_and_the_
     assert (
         question(later).split("\n")[1].startswith("Monday 2026-11-23 14:00 +01:00 (Europe/Stockholm). Row 2")
     )
+
+
+def a_long_plan() -> BatchPlan:
+    """Return a plan of 100 rows to 80 people, with three rows left out."""
+    text = "Hej {}! Vi påminner om din tid i morgon kl. 9:30. Svara STOPP för att slippa påminnelser."
+    short = a_plan(*[text.format(f"kund {at}") for at in range(80)])
+    repeated = [row.model_copy(update={"row": row.row + 80}) for row in short.rows[:20]]
+    left_out = [
+        LeftOut(row=row, to=None, reason=reason)
+        for row, reason in ((102, "No usable number."), (103, "No usable number."), (104, "It is opted out."))
+    ]
+    changes = {"rows": (*short.rows, *repeated), "left_out": tuple(left_out), "name": "Påminnelse"}
+    return short.model_copy(update=changes)
+
+
+def test_one_question_about_100_texts_has_all_that_a_person_needs() -> None:
+    shown = question(a_long_plan()).split("\n")
+    assert shown[:14] == [
+        "Send 100 texts to 80 recipients from Klara for 52.00 SEK?",
+        "Now (at night: 08:00). Row 2 begins, behind a bar on each line:",
+        "| Hej kund 0! Vi påminner om din tid i ",
+        "Name: Påminnelse.",
+        "Cost: 52.00 SEK, 100 parts.",
+        f"When: now, the last about 7 seconds later; {NIGHT_WAITS}",
+        "To: +46701740610, +46701740611, +46701740612, +46701740613, +46701740614 and 75 more.",
+        "Left out: 3 rows.",
+        "- No usable number. (rows 102–103)",
+        "- It is opted out. (row 104)",
+        "You are asked because of: many.",
+        "- It is a batch of 12 texts.",
+        "4 of the texts, the longest last, behind a bar on each line:",
+        "Row 2, to +46701740610, 1 part:",
+    ]
+    assert [line for line in shown[14:] if line.startswith("Row ")] == [
+        "Row 51, to +46701740659, 1 part:",
+        "Row 101, to +46701740629, 1 part:",
+        "Row 12, to +46701740620, 1 part:",
+    ]
+    assert shown[-2] == "End of the texts. It is 100 texts to 80 recipients for 52.00 SEK, 100 parts."
+
+
+def test_the_question_about_100_texts_fits_a_phone() -> None:
+    """A form breaks our lines at spaces. A text that it broke would go on without its bar."""
+    for line in question(a_long_plan()).split("\n"):
+        assert max(map(len, line.split(" "))) <= PHONE_COLUMNS
+        assert not line.startswith("|") or len(line) <= PHONE_COLUMNS
+    in_a_terminal = question(a_long_plan(), PHONE_COLUMNS).split("\n")
+    assert max(map(len, in_a_terminal)) <= PHONE_COLUMNS
+    assert len(in_a_terminal) <= 40
 
 
 def test_rows_are_as_wide_as_the_terminal() -> None:

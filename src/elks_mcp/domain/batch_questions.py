@@ -15,7 +15,7 @@ from elks_mcp.domain.send_times import NIGHT_BEGINS, NIGHT_ENDS, find_morning, f
 from elks_mcp.domain.text import Encoding, expensive_characters, measure
 from elks_mcp.domain.wording import format_count, format_duration
 
-BATCH_COLUMNS = 44
+BATCH_COLUMNS = 40
 """Columns of a text in a client's form about a batch, which a person may read on a phone."""
 
 _BARRED = "behind a bar on each line"
