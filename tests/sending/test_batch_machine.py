@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings, strategies
 from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from elks_mcp.domain.batches import Batch, BatchPlan, BatchState
-from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Approver, OrderState
+from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, UNFINISHED, Approver, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused, StateUnavailable
 from elks_mcp.sandbox import Fault
@@ -22,7 +22,7 @@ from tests.support.outbox_cases import FAULTS, LATE
 from tests.support.process_machine import Process, ProcessMachine, order_of
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.shops import a_plan, checks_of, list_phones
-from tests.support.stores import PRICE, is_unfinished, said
+from tests.support.stores import PRICE, is_unfinished, opened, said
 
 PHONES = list_phones(6)
 TEXTS = ("Hej!", "Din tid är i morgon", "Vi har öppet")
@@ -52,10 +52,15 @@ class BatchMachine(ProcessMachine):
         self.stopped: dict[Number, int] = {}
         """The numbers that sent STOP, and how many texts had been handed over to them by then."""
 
+        self.finished: dict[str, int] = {}
+        """How many attempts there were by the time a batch was finished, by batch."""
+
     @initialize()
     def begin(self) -> None:
         """Begin with one process."""
         self._start(0)
+        seen = opened(self.world.place, self.world.clock, self.world.account)
+        self._observer = self._stack.enter_context(self._portal.wrap_async_context_manager(seen))
 
     def teardown(self) -> None:
         """Let everything finish, and compare what is stored with what happened."""
@@ -188,6 +193,23 @@ class BatchMachine(ProcessMachine):
         for phone, count in self.stopped.items():
             assert self._count_posts(phone) == count
         for batch_id, attempts in self.attempts.items():
+            assert self._count_attempts(batch_id) == attempts
+
+        self._check_finished()
+
+    def _check_finished(self) -> None:
+        """Check that a finished batch has no row without an end, and that nothing of it is tried again."""
+        for plan in self.plans:
+            batch: Batch = self._portal.call(self._observer.batches.get, plan.id)
+            states = [
+                state for (state,) in self._rows("SELECT state FROM orders WHERE batch_id = ?", plan.id)
+            ]
+            unfinished = sum(state in UNFINISHED for state in states)
+            assert batch.unfinished == unfinished
+            if batch.state is BatchState.FINISHED:
+                assert (unfinished, len(states)) == (0, len(plan.rows))
+                self.finished.setdefault(plan.id, self._count_attempts(plan.id))
+        for batch_id, attempts in self.finished.items():
             assert self._count_attempts(batch_id) == attempts
 
     def _change(self, index: int, one: int, work: Any) -> Batch | None:

@@ -8,8 +8,8 @@ import anyio
 import pytest
 from sqlalchemy import event
 
-from elks_mcp.domain.batches import Batch, BatchPlan, BatchState
-from elks_mcp.domain.orders import Approver, OrderState
+from elks_mcp.domain.batches import SERVER_ENDED, Batch, BatchPlan, BatchState
+from elks_mcp.domain.orders import UNFINISHED, Approver, OrderState
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.store import Idle, Refusal, ServerKind, StateLocation
 from elks_mcp.store.admin import OrderAdmin
@@ -27,6 +27,7 @@ from tests.support.stores import (
     a_receipt,
     account_of,
     allow,
+    change_rows,
     claim_one,
     engine_of,
     files_with,
@@ -113,6 +114,65 @@ async def test_p3_parallel_starts_of_one_plan_start_it_once(
                 tasks.start_soon(try_one, store)
         assert sorted(each.is_repeat for each in found) == [False] + [True] * 5
         assert (await one.batches.get(plan.id)).counts == {OrderState.QUEUED: 5}
+
+
+@on_both_databases
+@pytest.mark.parametrize("beside", ["nothing", "pause", "cancel", "resume"])
+async def test_p3_parallel_servers_continue_an_interrupted_batch_once(
+    location: StateLocation, clock: ManualClock, beside: str
+) -> None:
+    account, found = account_of(f"continued beside {beside}"), []
+    async with opened(location, clock, account) as one, opened(location, clock, account) as other:
+        batch = await start_new(one)
+        await one.heartbeats.forget("the last server")
+        assert (await one.batches.get(batch.id)).is_interrupted
+
+        async def continue_it(store: Store) -> None:
+            found.append(await store.batch_interruptions.continue_interrupted(batch.id, CHECKS))
+
+        async def change() -> None:
+            if beside == "pause":
+                await other.batches.pause(batch.id, "Not now.")
+            elif beside == "cancel":
+                await other.batches.cancel(batch.id)
+            elif beside == "resume":
+                await other.batches.resume(batch.id, CHECKS)
+
+        async with anyio.create_task_group() as tasks:
+            for store in (one, other) * 2:
+                tasks.start_soon(continue_it, store)
+            tasks.start_soon(change)
+            tasks.start_soon(continue_it, one)
+        left = await one.batches.get(batch.id)
+        assert (found.count(True), left.state, left.counts, left.pause_reason) in _OUTCOMES[beside]
+        reserved = read_rows(location, "SELECT sum(charge) FROM orders WHERE batch_id = ?", batch.id)
+        assert reserved == [(5 * PRICE if OrderState.QUEUED in left.counts else 0,)]
+
+
+_QUEUED, _PAUSED = {OrderState.QUEUED: 5}, {OrderState.PAUSED: 5}
+_OUTCOMES = {
+    "nothing": [(1, BatchState.RUNNING, _QUEUED, "")],
+    "pause": [(continued, BatchState.PAUSED, _PAUSED, "Not now.") for continued in (0, 1)],
+    "cancel": [
+        (continued, BatchState.CANCELLED, {OrderState.CANCELLED: 5}, reason)
+        for continued, reason in ((0, SERVER_ENDED), (1, ""))
+    ],
+    "resume": [(continued, BatchState.RUNNING, _QUEUED, "") for continued in (0, 1)],
+}
+"""How many servers continue a batch, and what becomes of it, by what is done to it at the same time."""
+
+
+@pytest.mark.parametrize("state", [*OrderState])
+async def test_a_batch_is_finished_when_every_row_has_ended_and_not_before(
+    location: StateLocation, clock: ManualClock, state: OrderState
+) -> None:
+    async with opened(location, clock) as store:
+        batch = await start_new(store)
+        change_rows(location, "UPDATE orders SET state = 'sent' WHERE batch_id = ?", batch.id)
+        assert (await store.batches.get(batch.id)).state is BatchState.FINISHED
+        change_rows(location, "UPDATE orders SET state = ? WHERE batch_row = 3", state.value)
+        found = await store.batches.get(batch.id)
+        assert (found.state is BatchState.FINISHED) == (state not in UNFINISHED) == (found.unfinished == 0)
 
 
 @on_both_databases
