@@ -217,6 +217,18 @@ async def test_p13_more_texts_than_the_pace_sends_in_time_are_refused_with_the_s
             await shop.plan(write_list(list_phones(8)), send_at="2026-11-24T12:00", time_zone="UTC")
 
 
+async def test_p13_texts_of_another_batch_at_the_same_time_count_in_that_sum(location: StateLocation) -> None:
+    async with open_shop(location, UNLIMITED.model_copy(update={"latest": 5}), per_minute=1) as shop:
+        at = {"send_at": "2026-11-24T12:00", "time_zone": "UTC"}
+        second = await shop.plan(THREE, "Hej 2", **at)
+        await shop.plan_and_start(THREE, "Hej 1", **at)
+        with pytest.raises(InvalidInput, match="3 texts take 5 minutes, behind 3 others of the same time"):
+            await shop.plan(THREE, "Hej 3", **at)
+        with pytest.raises(Refused, match="cannot all leave in time"):
+            await shop.start(second)
+        assert len((await shop.plan(THREE, "Hej 4", send_at="2026-11-24T12:10", time_zone="UTC")).rows) == 3
+
+
 async def test_p13_a_batch_that_starts_late_is_no_later_than_allowed(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         plan = await shop.plan(THREE, MESSAGE, send_at="2026-11-23T13:00", time_zone="UTC")

@@ -13,6 +13,7 @@ from elks_mcp.app import App
 from elks_mcp.domain.approval import choose_approver
 from elks_mcp.domain.batch_questions import (
     NIGHT_WAITS,
+    Timing,
     choose_samples,
     count_people,
     find_costly_rows,
@@ -128,7 +129,10 @@ async def report_plan(
         start: how the interface names the start of the batch.
     """
     people, gap = await read_people(app), app.outbox.pace.gap
-    timing = find_timing(plan, app.clock.now(), gap) if plan.rows else None
+    others = 0
+    if plan.send_at and not plan.is_started:
+        others = await (await app.storage.open()).schedule.count_at(plan.send_at)
+    timing = find_timing(plan, app.clock.now(), gap, others) if plan.rows else None
     warnings = [_Reason(each.reason, each.rows) for each in find_warnings(plan)]
     return PlanAnswer(
         batch_id=plan.id,
@@ -138,7 +142,7 @@ async def report_plan(
         price=plan.total,
         parts=plan.parts,
         last_at=timing.last_at if timing else None,
-        when=_describe_time(app, plan),
+        when=_describe_time(app, plan, timing),
         encoding=_describe_encoding(plan),
         left_out=_shorten([_Reason(*each) for each in plan.count_left_out().items()], 0),
         repairs=plan.repairs,
@@ -150,11 +154,11 @@ async def report_plan(
     )
 
 
-def _describe_time(app: App, plan: BatchPlan) -> str:
+def _describe_time(app: App, plan: BatchPlan, timing: Timing | None) -> str:
     """Return when the texts leave, if the batch is started now."""
-    if not plan.rows:
+    if timing is None:
         return ""
-    zone, timing = app.policy.time_zone, find_timing(plan, app.clock.now(), app.outbox.pace.gap)
+    zone = app.policy.time_zone
     last = f"the last at about {format_time_in(zone, timing.last_at)}."
     if plan.send_at:
         return f"They go out on {format_send_time(plan.send_at, plan.rows[0].to, zone)}, {last}"

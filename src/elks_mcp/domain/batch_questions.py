@@ -226,14 +226,14 @@ class Timing:
     """How many rows wait for the end of the night."""
 
 
-def find_timing(plan: BatchPlan, start: datetime, gap: timedelta) -> Timing:
+def find_timing(plan: BatchPlan, start: datetime, gap: timedelta, others: int = 0) -> Timing:
     """Return when the rows of a plan leave, at a pace of one text in each `gap`.
 
-    `start`: when it is started. A plan with a send time goes out then.
+    `start`: when it is started. A plan with a send time goes out then, behind `others` of the same time.
     """
     first = max(plan.send_at or start, start)
     if plan.send_at:
-        return Timing(find_last_slot(first, len(plan.rows), gap), 0)
+        return Timing(find_last_slot(first, others + len(plan.rows), gap), 0)
     slots = [find_last_slot(first, number, gap) for number in range(1, len(plan.rows) + 1)]
     mornings = [find_morning(row.to, slot) for row, slot in zip(plan.rows, slots, strict=True)]
     at = first

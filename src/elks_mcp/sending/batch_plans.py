@@ -82,7 +82,7 @@ class BatchPlanner:
         send_at = self._read_time(request, filled)
         rows = [self._time(row, send_at) for row in filled]
         checked = await self._check(request, rows)
-        self._check_lateness(send_at, len(checked.rows))
+        await self._check_lateness(send_at, len(checked.rows))
         return BatchPlan(
             id="",
             caller=self.caller,
@@ -219,18 +219,20 @@ class BatchPlanner:
             )
         return at.pop()
 
-    def _check_lateness(self, send_at: datetime | None, rows: int) -> None:
-        """Check that the last of some scheduled texts leaves in time.
+    async def _check_lateness(self, send_at: datetime | None, rows: int) -> None:
+        """Check that the last of some scheduled texts leaves in time, behind others of that time.
 
         Raises:
             InvalidInput: it does not, at the pace of this server.
         """
         if send_at is None:
             return
-        needed = find_last_slot(send_at, rows, self.planner.outbox.pace.gap) - send_at
+        others = await (await self.planner.storage.open()).schedule.count_at(send_at)
+        needed = find_last_slot(send_at, others + rows, self.planner.outbox.pace.gap) - send_at
         if needed > self._lateness:
             raise InvalidInput(
-                f"At the pace of this server, {format_count(rows, 'text')} take {format_duration(needed)}, "
+                f"At the pace of this server, {format_count(rows, 'text')} take {format_duration(needed)}"
+                f"{f', behind {others} others of the same time' if others else ''}, "
                 f"and a scheduled text may be {format_duration(self._lateness)} late.",
                 hint="Plan several batches at different times, or ask the operator to raise ELKS_LATEST.",
             )

@@ -29,6 +29,7 @@ from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import parse_order
 from elks_mcp.store.db.schema import arrivals, batches, is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading
+from elks_mcp.store.schedule import count_at
 from elks_mcp.store.values import BatchChecks, BatchRecall, Pace, StartedBatch, SumCheck
 
 MOST_PLANS = 50
@@ -262,7 +263,8 @@ def check_in_time(tx: Tx, plan: BatchPlan, gap: timedelta = timedelta()) -> None
     """
     if plan.send_at is None:
         return
-    last_at = find_last_slot(max(tx.now, plan.send_at), len(plan.rows), gap)
+    texts = count_at(tx, plan.send_at) + len(plan.rows)
+    last_at = find_last_slot(max(tx.now, plan.send_at), texts, gap)
     if last_at > plan.send_at + plan.lateness:
         raise Refused(
             f"The time of {plan.id} is over: its texts cannot all leave in time.",

@@ -108,6 +108,11 @@ class Schedule:
         return expire_missed(tx)
 
     @reading
+    def count_at(self, tx: Tx, at: datetime) -> int:
+        """Return how many orders are scheduled for exactly this time."""
+        return count_at(tx, at)
+
+    @reading
     def list_upcoming(self, tx: Tx, limit: int, caller: str) -> list[Order]:
         """List the caller's scheduled orders, the earliest first, without the rows of batches."""
         theirs = _scheduled(tx).where(orders.c.caller == caller, orders.c.batch_id.is_(None))
@@ -181,6 +186,15 @@ def plan_times(tx: Tx, draft: Draft) -> dict[str, Any]:
         "expires_at": (draft.send_at or tx.now) + draft.lateness,
         "charged_at": goes_at,
     }
+
+
+def count_at(tx: Tx, at: datetime) -> int:
+    """Return how many orders are scheduled for exactly this time."""
+    return int(
+        tx.execute(
+            select(func.count()).select_from(orders).where(_is_scheduled(tx), orders.c.due_at == at)
+        ).scalar_one()
+    )
 
 
 def expire_missed(tx: Tx) -> list[Order]:
