@@ -3,6 +3,7 @@
 The server runs as clients start it, under Python's import trace, until it has listed its tools.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -86,3 +87,22 @@ def test_the_help_loads_what_it_shows_and_nothing_else() -> None:
     assert "elks_mcp.cli" in modules, "the trace shows nothing"
     unneeded = COSTLY | {"elks_mcp.mcp_server.greeter", "importlib.metadata", "json", "mcp", "pydantic"}
     assert not modules & unneeded
+
+
+def test_the_doctor_loads_no_database_where_no_order_was_placed(tmp_path: Path) -> None:
+    environ = {**ACCOUNT, "PATH": os.environ["PATH"], "ELKS_STATE_DIR": str(tmp_path / "state")}
+    command = [*TRACED, "doctor"]
+    trace = subprocess.run(command, env=environ, capture_output=True, check=False, encoding="utf-8")
+    assert "State is in" in trace.stdout
+    modules = set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\S+)$", trace.stderr, re.MULTILINE))
+    assert "elks_mcp.cli.doctor_settings" in modules, "the trace shows nothing"
+    assert not modules & {"sqlalchemy", "elks_mcp.sandbox", "mcp"}
+
+
+def test_the_greeter_loads_little(tmp_path: Path) -> None:
+    code = "import elks_mcp.mcp_server.greeter"
+    command = [sys.executable, "-X", "importtime", "-c", code]
+    trace = subprocess.run(command, capture_output=True, check=True, encoding="utf-8", cwd=tmp_path).stderr
+    modules = set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\S+)$", trace, re.MULTILINE))
+    assert "elks_mcp.mcp_server.snapshots" in modules, "the trace shows nothing"
+    assert not modules & {"asyncio", "click", "hashlib", "inspect", "logging", "pathlib", "pydantic", "mcp"}

@@ -18,9 +18,7 @@ import click
 from elks_mcp.answers.policy import describe_sending
 from elks_mcp.answers.sandbox import find_mode, is_simulated
 from elks_mcp.app import App
-from elks_mcp.cli.doctor_accounts import examine_accounts
 from elks_mcp.cli.doctor_contacts import check_contacts
-from elks_mcp.cli.doctor_servers import check_servers
 from elks_mcp.cli.doctor_settings import (
     Check,
     compare_numbers,
@@ -34,22 +32,19 @@ from elks_mcp.cli.doctor_settings import (
     list_wrong_names,
 )
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.output import say, show_account
+from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
 from elks_mcp.domain.allowed_recipients import describe_allowed_recipients
 from elks_mcp.domain.doubts import explain_short_quiet_period
-from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
+from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy, largest_price
 from elks_mcp.domain.setting_declaration import write_value
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import ElksError, Misconfigured
-from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
-from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.db.database import Database
 from elks_mcp.store.storage import check_folder
 
 _TEST_NUMBER = Number("+46700000000")
@@ -153,32 +148,16 @@ async def _check_state(configuration: Configuration) -> list[Check]:
                 else "It is created when needed"
             )
             return [*checks, Check("ok", f"State is in {state.description}. {fate}.")]
-        checks += await state.query_async(partial(_check_orders, state.description))
+        from elks_mcp.cli.doctor_accounts import examine_accounts  # noqa: PLC0415  (loads the database: slow)
+        from elks_mcp.cli.doctor_orders import check_orders  # noqa: PLC0415
+        from elks_mcp.cli.doctor_servers import check_servers  # noqa: PLC0415
+
+        checks += await state.query_async(partial(check_orders, state.description))
         checks += await state.query_async(partial(check_servers, configuration))
         accounts = await state.query_async(partial(examine_accounts, settings.account))
         return [*checks, *(Check("note", each) for each in accounts)]
     except ElksError as error:
         return [*checks, Check("fail", f"State is in {state.description}. {error.explain()}")]
-
-
-async def _check_orders(whereabouts: str, database: Database) -> list[Check]:
-    admin = OrderAdmin(database)
-    counts, pauses = await admin.count(), await admin.list_pauses()
-    unfinished = sum(number for state, number in counts.items() if state in UNFINISHED)
-    what = f"{await admin.describe()}; {format_count(unfinished, 'order')} unfinished"
-    checks = [Check("ok", f"State is in {whereabouts} ({what}).")]
-    if unknown := counts.get(OrderState.UNKNOWN):
-        checks.append(
-            Check(
-                "note",
-                f"{format_count(unknown, 'order')} may or may not have been sent. A person must say which. "
-                f"To list them: {show_command('outbox')}.",
-            )
-        )
-    return checks + [
-        Check("note", f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}.")
-        for pause in pauses
-    ]
 
 
 def _check_mode(app: App) -> Check:

@@ -4,14 +4,15 @@ It is opened for each query, so that nothing is locked while a person decides.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from elks_mcp.errors import NotFound
 from elks_mcp.settings import Configuration
-from elks_mcp.store.admin import open_database
-from elks_mcp.store.db.database import Database
+
+if TYPE_CHECKING:
+    from elks_mcp.store.db.database import Database
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class State:
             return "With ELKS_SANDBOX, state is in the memory of the server, so this command cannot read it."
         return f"{self.description} has no state: no order was ever placed there."
 
-    def query(self, work: Callable[[Database], Awaitable[T]]) -> T:
+    def query(self, work: Callable[["Database"], Awaitable[T]]) -> T:
         """Open the state and return what `work` returns.
 
         Raises:
@@ -52,7 +53,7 @@ class State:
             raise NotFound(self.absence, hint="--state-dir or ELKS_STATE_DIR names another directory.")
         return anyio.run(self.query_async, work)
 
-    def query_or_create(self, work: Callable[[Database], Awaitable[T]]) -> T:
+    def query_or_create(self, work: Callable[["Database"], Awaitable[T]]) -> T:
         """Open the state, created if it does not exist yet, and return what `work` returns.
 
         Raises:
@@ -63,7 +64,9 @@ class State:
             raise NotFound(self.absence)
         return anyio.run(self.query_async, work)
 
-    async def query_async(self, work: Callable[[Database], Awaitable[T]]) -> T:
+    async def query_async(self, work: Callable[["Database"], Awaitable[T]]) -> T:
         """Do as `query` does, in a running event loop, and without a check whether there is state."""
+        from elks_mcp.store.admin import open_database  # noqa: PLC0415  (slow, and often there is no state)
+
         async with open_database(self.location) as database:
             return await work(database)

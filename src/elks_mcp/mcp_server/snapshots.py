@@ -8,10 +8,10 @@ import json
 import os
 import stat
 import sys
+from _blake2 import blake2b  # that of `hashlib`, which also loads OpenSSL: 2 ms
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from errno import EACCES, ENOENT
-from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
 
