@@ -3,13 +3,17 @@
 The server runs as clients start it, under Python's import trace, until it has listed its tools.
 """
 
+import ast
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
+import elks_mcp
 from tests.support.process import Process, running
 
 TRACED = (sys.executable, "-X", "importtime", "-m", "elks_mcp")
@@ -106,3 +110,46 @@ def test_the_greeter_loads_little(tmp_path: Path) -> None:
     modules = set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\S+)$", trace, re.MULTILINE))
     assert "elks_mcp.mcp_server.snapshots" in modules, "the trace shows nothing"
     assert not modules & {"asyncio", "click", "hashlib", "inspect", "logging", "pathlib", "pydantic", "mcp"}
+
+
+PACKAGE = Path(elks_mcp.__file__).parent
+LAZY = {
+    path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if "\n__lazy_modules__ = " in path.read_text(encoding="utf-8")
+}
+
+
+def test_some_modules_say_what_python_3_15_may_load_at_its_first_use() -> None:
+    assert "cli/environment.py" in LAZY
+
+
+@pytest.mark.parametrize("path", LAZY)
+def test_what_may_load_at_its_first_use_is_imported_and_used_by_functions_only(path: str) -> None:
+    """Python ignores a name that is not imported, and a module that is used meanwhile loads immediately."""
+    tree = ast.parse(LAZY[path])
+    (declared,) = [
+        ast.literal_eval(each.value)
+        for each in tree.body
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "__lazy_modules__"
+    ]
+    imported = {each.module: each.names for each in tree.body if isinstance(each, ast.ImportFrom)}
+    assert declared == sorted(set(declared))
+    assert set(declared) <= imported.keys()
+    names = {name.asname or name.name for module in declared for name in imported[module]}
+    assert not names & set(used_while_loading(tree))
+
+
+def used_while_loading(node: ast.AST) -> Iterator[str]:
+    """List the names that a module looks up outside of its functions.
+
+    Python 3.14 and later evaluate the annotations of a function only if somebody asks for them.
+    """
+    if isinstance(node, ast.Name):
+        yield node.id
+    parts: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        defaults = [each for each in node.args.kw_defaults if each]
+        parts = [*node.decorator_list, *node.args.defaults, *defaults]
+    for part in parts:
+        yield from used_while_loading(part)

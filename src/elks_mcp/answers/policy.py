@@ -1,5 +1,7 @@
 """The policy report: the rules in force, who can change them, and the rest of the budget."""
 
+__lazy_modules__ = ["elks_mcp.contacts.report"]
+
 from functools import partial
 from typing import Annotated, NamedTuple
 

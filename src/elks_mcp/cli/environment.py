@@ -1,5 +1,7 @@
 """The settings of a command: from the environment, `--env-file` and `--state-dir`."""
 
+__lazy_modules__ = ["elks_mcp.cli.exit_codes", "elks_mcp.cli.output"]
+
 import logging
 import os
 import sys

@@ -5,6 +5,8 @@ to write them. Contacts that changed since the server started are therefore used
 them.
 """
 
+__lazy_modules__ = ["elks_mcp.contacts.entries"]
+
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path

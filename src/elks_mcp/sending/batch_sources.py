@@ -1,5 +1,11 @@
 """Read the recipients of a batch: a list, pasted CSV, a file, a group, or an earlier batch."""
 
+__lazy_modules__ = [
+    "elks_mcp.spreadsheets.csv_tables",
+    "elks_mcp.spreadsheets.table",
+    "elks_mcp.spreadsheets.table_files",
+]
+
 import json
 import re
 from dataclasses import dataclass, field, replace
