@@ -36,8 +36,8 @@ _SETTLING, _SETTLING_PER_ROW = 300.0, 0.3
 _CHANGES = {"pause": 4, "resume": 6, "start": 1, "get": 1}
 """The commands for a batch that was started, with their relative frequency."""
 
-_CANCELLED = 3
-"""Every third batch is also cancelled, so that the others have time to be sent."""
+_CANCELLED = 2
+"""Every second batch is also cancelled, so that the others have time to be sent."""
 
 
 @dataclass(eq=False)
