@@ -95,6 +95,15 @@ async def test_each_started_minute_is_charged(seconds: float, minutes: int) -> N
     assert (await show(box, made["id"]))["cost"] == before - box.balance == 100 * minutes
 
 
+async def test_a_call_ends_once_even_if_the_phone_hangs_up_later() -> None:
+    site = Site()
+    box = make_box(site)
+    made = await call(box, VOICEMAIL, PLAY, whenhangup=HOOK)
+    await wait(box, 300)
+    assert (await show(box, made["id"]))["duration"] == 4
+    assert (len(box.charges), len(site.posted(HOOK))) == (1, 1)
+
+
 async def test_a_person_can_decline_or_let_ring() -> None:
     box = make_box()
     declined, ignored = await call(box, start=PLAY), await call(box, SILENT, PLAY)

@@ -174,7 +174,7 @@ async def test_the_page_may_run_only_its_own_script(steering: httpx2.AsyncClient
     assert "unsafe" not in policy
     assert "require-trusted-types-for 'script'" in policy
     files = re.findall(r'(?:src|href)="(page/[a-z.]+)"', page.text)
-    assert len(files) == 3
+    assert len(files) == 4
     for file in files:
         answer = await steering.get(f"http://localhost:4646/{file}")
         assert answer.status_code == 200

@@ -13,6 +13,7 @@ from elks_mcp.sandbox import Sandbox
 from tests.support.browser import Browser
 from tests.support.clocks import HANG
 
+from .calling import MENU, call, make_box
 from .clients import PHONE, open_client, sms
 from .serving import serve
 from .test_approvals import PLAN, RUNNING, open_desk
@@ -69,6 +70,41 @@ async def test_axe_finds_nothing_serious(browser: Browser, width: int, dark: boo
                 browser.evaluate("document.querySelector('#tools-close').click()")
                 browser.wait_for("document.body.dataset.view !== 'tools'")
                 browser.evaluate("document.querySelector('#phones button').click()")
+
+    with anyio.fail_after(HANG):
+        async with serve(box) as address:
+            await anyio.to_thread.run_sync(use, address)
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+CALL_VIEWS = {
+    "rings": "1",
+    "answered": "document.querySelector('#call .take').click()",
+    "ended": "document.querySelector('.end-call').click()",
+    "details": "document.querySelector('.past-call button').click()",
+    "list": "document.querySelector('#details').close(); document.querySelector('#tools-open').click();"
+    " document.querySelector('#tab-calls').click()",
+}
+"""As `VIEWS`, and what is shown then is in `CALL_PARTS`."""
+CALL_PARTS = ("#call .take", "#call audio", ".past-call", "#details audio", "#calls button")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_axe_finds_nothing_serious_in_a_call(browser: Browser, width: int, dark: bool) -> None:
+    if not AXE.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("make conformance brings axe-core")
+    box = make_box()
+    await call(box, start=MENU)
+    found: dict[str, list[str]] = {}
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/#{PHONE}", width=width, dark=dark)
+        browser.evaluate(AXE.read_text("utf-8") + "; 1")
+        for (name, script), part in zip(CALL_VIEWS.items(), CALL_PARTS, strict=True):
+            browser.evaluate(script)
+            browser.wait_for(f"document.querySelector({part!r})?.checkVisibility()")
+            found[name] = find_violations(browser)
 
     with anyio.fail_after(HANG):
         async with serve(box) as address:

@@ -97,6 +97,14 @@ class Browser:
     def type(self, text: str) -> None:
         """Type *text* where the focus is, and Enter."""
         self._call("Input.insertText", text=text)
+        self._press_enter()
+
+    def type_key(self, key: str) -> None:
+        """Press the *key* of one character where the focus is."""
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
+
+    def _press_enter(self) -> None:
         for kind in ("keyDown", "keyUp"):
             enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
             self._call("Input.dispatchKeyEvent", type=kind, **enter)

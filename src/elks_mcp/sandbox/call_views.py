@@ -21,6 +21,7 @@ def call(simulation: Simulation, entry: StoredCall) -> dict[str, Any]:
         "is_answered": entry.is_answered,
         "is_let_ring": entry.is_let_ring,
         "is_by_voicemail": entry.is_by_voicemail,
+        "keys": entry.keys,
         "timeout": entry.timeout,
         "created_at": time(entry.created_at),
         "started_at": time(entry.started_at) if entry.started_at else None,
@@ -35,7 +36,8 @@ def call(simulation: Simulation, entry: StoredCall) -> dict[str, Any]:
 def version(entry: StoredCall) -> tuple[object, ...]:
     """Return what differs once the view of a call has changed."""
     results = tuple(run.result for run in entry.actions)
-    return entry.state, entry.started_at, entry.is_let_ring, entry.playing, results, len(entry.recordings)
+    shown = entry.state, entry.started_at, entry.is_let_ring, entry.playing, entry.keys
+    return *shown, results, len(entry.recordings)
 
 
 def _action(library: SoundLibrary, run: ActionRun) -> dict[str, Any]:

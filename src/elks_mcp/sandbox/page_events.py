@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import anyio
 
-from elks_mcp.sandbox import views
+from elks_mcp.sandbox import call_views, views
 from elks_mcp.sandbox.clock import first_of
 from elks_mcp.sandbox.page_context import PageContext, ShownBatch, WaitingText
 from elks_mcp.sandbox.simulation import Simulation
@@ -118,11 +118,15 @@ class PageEvents:
         underway = views.find_underway(network)
         for number, phone in network.handsets.items():
             pending = underway.get(number, [])
-            version = (len(phone.texts), phone.behaviour, *((entry.id, entry.status) for entry in pending))
+            sending = ((entry.id, entry.status) for entry in pending)
+            version = (len(phone.texts), phone.behaviour, phone.calls, *sending)
             yield _StreamItem("phones", number, version, partial(views.handset, phone, pending))
         for entry in network.log:
             build = partial(views.detailed_message, self._simulation, entry)
             yield _StreamItem("messages", entry.id, entry.status, build)
+        for call in self._simulation.exchange.log:
+            build = partial(call_views.call, self._simulation, call)
+            yield _StreamItem("calls", call.id, call_views.version(call), build)
         for asked in self._simulation.recent_requests:
             version = (asked.status, asked.fault, asked.message_id)
             yield _StreamItem("requests", str(asked.id), version, partial(views.request, asked))

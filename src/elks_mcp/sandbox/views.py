@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from elks_mcp.sandbox.call_behaviours import CALL_BEHAVIOURS, pressing
 from elks_mcp.sandbox.clock import ManualClock
 from elks_mcp.sandbox.faults import Fault, is_accepting
 from elks_mcp.sandbox.handsets import BEHAVIOURS, FIRST_PHONE, MAGIC, Handset, HandsetText
@@ -58,6 +59,10 @@ def choices() -> dict[str, Any]:
         "first": FIRST_PHONE,
         "magic": [[number, behaviour.description] for number, behaviour in MAGIC.items()],
         "behaviours": [[name, behaviour.description] for name, behaviour in BEHAVIOURS.items()],
+        "call_behaviours": [
+            *([name, behaviour.description] for name, behaviour in CALL_BEHAVIOURS.items()),
+            ["presses", pressing("1").description],
+        ],
         "faults": [[fault.value, fault.description, is_accepting(fault)] for fault in Fault],
     }
 
@@ -76,7 +81,8 @@ def find_numbers(simulation: Simulation) -> Iterable[str]:
     network = simulation.network
     senders = (text.sender for phone in network.handsets.values() for text in phone.texts)
     pending = (entry.sender for entry in network.accepted)
-    named = dict.fromkeys((simulation.own.number, *MAGIC, *network.handsets, *senders, *pending))
+    callers = (call.sender for call in simulation.exchange.log)
+    named = dict.fromkeys((simulation.own.number, *MAGIC, *network.handsets, *senders, *pending, *callers))
     return filter(is_number, named)
 
 
@@ -90,6 +96,7 @@ def handset(phone: Handset, underway: list[StoredMessage]) -> dict[str, Any]:
     return {
         "number": phone.number,
         "behaviour": phone.behaviour.description,
+        "calls": phone.calls.description,
         "answers_to": phone.last_sender,
         "can_answer": phone.last_sender is None or is_number(phone.last_sender),
         "texts": [text(entry) for entry in phone.texts],

@@ -1,4 +1,4 @@
-// The arrival of texts: unread counts, the phone that comes to the front, and its announcement.
+// The arrival of texts and calls: unread counts, the phone that comes to the front, and its announcement.
 
 import { byId } from "./dom.js";
 import { plural } from "./format.js";
@@ -6,7 +6,7 @@ import { sortedPhones, state, written } from "./store.js";
 import { isNarrow, openNumber, openPhone } from "./view.js";
 
 const TYPED_RECENTLY = 10_000, SETTLED = 1_500, TOAST_STAYS = 8_000;
-const read = new Map(), known = new Map();
+const read = new Map(), known = new Map(), rung = new Set();
 let isFirst = true, typedAt = -Infinity, switchedAt = -Infinity, toastEnds = 0, announced = null;
 
 const received = (phone) => phone.texts.filter((text) => text.direction === "received").length;
@@ -44,9 +44,29 @@ export function noticeArrivals() {
   for (const number of known.keys()) {
     if (!state.phones.has(number)) { known.delete(number); read.delete(number); }
   }
-  if (!isFirst) react(fresh);
+  const ringing = listNewCalls();
+  if (!isFirst) {
+    react(fresh);
+    for (const call of ringing) reactToCall(call);
+  }
   isFirst = false;
   markRead();
+}
+
+/** Return the calls that ring and did not at the last call. */
+function listNewCalls() {
+  const ringing = [...state.calls.values()].filter((call) => call.is_ringing && !rung.has(call.id));
+  for (const call of ringing) rung.add(call.id);
+  return ringing;
+}
+
+function reactToCall(call) {
+  const mayCome = call.to === openNumber() || (!isNarrow() && !isBusy());
+  if (mayCome && call.to !== openNumber()) {
+    switchedAt = Date.now();
+    openPhone(call.to);
+  }
+  say(`Call to ${written(call.to)} from ${written(call.sender)}`, call.to, !mayCome);
 }
 
 function react(fresh) {
@@ -68,12 +88,16 @@ function announce(phones, withToast) {
   const [first] = phones, from = written(first.texts.at(-1).sender);
   const said = phones.length === 1 ? `New text to ${written(first.number)} from ${from}`
     : `New texts to ${plural(phones.length, "phone")}`;
+  say(said, first.number, withToast);
+}
+
+function say(said, number, withToast) {
   byId("spoken").textContent = said;
   if (!withToast || (isNarrow() && !openNumber())) return;
-  announced = first.number;
+  announced = number;
   byId("toast-text").textContent = said;
   byId("toast").hidden = false;
-  byId("toast-show").onclick = () => { byId("toast").hidden = true; openPhone(first.number); };
+  byId("toast-show").onclick = () => { byId("toast").hidden = true; openPhone(number); };
   clearTimeout(toastEnds);
   toastEnds = setTimeout(() => { byId("toast").hidden = true; }, TOAST_STAYS);
 }

@@ -1,12 +1,14 @@
 // The open phone: its texts, and the answer to them.
 
 import { shownNumber } from "./arrivals.js";
+import { summary } from "./calls.js";
 import { openDetails } from "./details.js";
 import { byId, isolated, make, reconcile } from "./dom.js";
 import { STATES, day, time } from "./format.js";
 import { badge } from "./list.js";
 import { attach, hasAttached, pictureElements, startPictures, takeAttached } from "./pictures.js";
-import { post, state, written } from "./store.js";
+import { drawCall } from "./ringing.js";
+import { callsOf, isLive, post, state, written } from "./store.js";
 import { goBack } from "./view.js";
 
 const AT_ONCE = 200, NEAR_END = 80;
@@ -14,7 +16,7 @@ const SUGGESTIONS = ["JA", "NEJ", "STOP"];
 const drafts = new Map();
 let drawn = null, limit = AT_ONCE, isAtEnd = true;
 
-/** Return what the screen of a phone shows: texts, days, and texts that are not delivered. */
+/** Return what the screen of a phone shows: texts, days, texts that are not delivered, and calls that are over. */
 function listEntries(phone) {
   const pending = phone.underway.filter((message) => !phone.texts.some((text) => text.message_id === message.id));
   const texts = [
@@ -23,13 +25,19 @@ function listEntries(phone) {
       ...message, key: message.id, message_id: message.id, direction: "received", at: message.created_at,
     })),
   ];
+  const calls = callsOf(phone.number).filter((call) => !isLive(call));
+  if (calls.length) {
+    texts.push(...calls.map((call) => ({ key: call.id, called: call, at: call.created_at })));
+    texts.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  }
   const entries = texts.length > limit ? [{ key: "earlier", more: texts.length - limit }] : [];
   let lastDay = "", lastSender = "";
   for (const text of texts.slice(-limit)) {
     const itsDay = day(text.at), isWritten = text.direction === "written";
     if (itsDay !== lastDay) entries.push({ key: `day-${itsDay}`, day: itsDay });
-    const label = isWritten || text.sender === lastSender ? "" : written(text.sender);
     lastDay = itsDay;
+    if (text.called) { entries.push(text); continue; }
+    const label = isWritten || text.sender === lastSender ? "" : written(text.sender);
     if (!isWritten) lastSender = text.sender;
     entries.push({ ...text, label, isWritten });
   }
@@ -53,6 +61,12 @@ function fillEntry(node, entry) {
     node.replaceChildren(make("button", { type: "button", class: "small", onclick: showMore }, `Show ${entry.more} earlier`));
     return;
   }
+  if (entry.called) {
+    node.className = "past-call";
+    node.replaceChildren(make("button", { type: "button", onclick: () => openDetails(entry.key) },
+      `Call ${time(entry.at)} · ${summary(entry.called)}`, make("span", { class: "spoken" }, ", details of this call")));
+    return;
+  }
   node.className = [entry.isWritten ? "mine" : "theirs", entry.flash && "flash", entry.status].filter(Boolean).join(" ");
   const open = () => { if (entry.message_id) openDetails(entry.message_id); };
   const clicked = () => { if (!getSelection().toString()) open(); };
@@ -71,7 +85,7 @@ function drawScreen(phone, isOther) {
   const staysAtEnd = isOther || isAtEnd;
   reconcile(screen, listEntries(phone), {
     key: (entry) => entry.key,
-    version: (entry) => entry.day ?? entry.more ?? [entry.status, entry.at, entry.label, entry.flash].join("\n"),
+    version: (entry) => entry.day ?? entry.more ?? (entry.called && summary(entry.called)) ?? [entry.status, entry.at, entry.label, entry.flash].join("\n"),
     create: () => make("div"),
     fill: fillEntry,
   });
@@ -110,9 +124,13 @@ function drawAnswer(phone, isOther) {
   }
 }
 
+/** Return how a phone reacts to texts, and to calls if that is not the same. */
+const describePhone = ({ behaviour, calls }) => (calls === behaviour || calls.startsWith("Rings") ? behaviour : `${behaviour} · ${calls}`);
+
 export function drawConversation() {
   const phone = state.phones.get(shownNumber());
   byId("phone").hidden = !phone;
+  drawCall(phone);
   if (!phone) { drawn = null; return; }
   const isOther = drawn !== phone.number;
   if (isOther) limit = AT_ONCE;
@@ -122,7 +140,7 @@ export function drawConversation() {
   byId("avatar").dataset.hue = hue;
   byId("phone-title").textContent = shown;
   byId("phone-about").replaceChildren(
-    shown === phone.number ? "" : `${phone.number} · `, isolated(phone.behaviour));
+    shown === phone.number ? "" : `${phone.number} · `, isolated(describePhone(phone)));
   drawScreen(phone, isOther);
   drawAnswer(phone, isOther);
 }

@@ -1,5 +1,6 @@
-// Everything about one text.
+// Everything about one text or call.
 
+import { callParts } from "./calls.js";
 import { byId, copyButton, definitions, isolated, make } from "./dom.js";
 import { STATES, money, seconds } from "./format.js";
 import { pictureElements } from "./pictures.js";
@@ -17,9 +18,14 @@ function timeline(message) {
     make("strong", {}, status[0].toUpperCase() + status.slice(1)), make("span", { class: "when" }, seconds(at)))));
 }
 
+/** Return the request that sent a text or made a call, and its answer. */
+function requestParts(id) {
+  const request = [...state.requests.values()].find((asked) => asked.message_id === id);
+  return request ? [make("h3", {}, "Request and answer"), requestCard(request)] : [];
+}
+
 function draw(message) {
   const { currency } = state.summary;
-  const request = [...state.requests.values()].find((asked) => asked.message_id === message.id);
   byId("details").replaceChildren(
     make("header", {}, make("h2", { id: "details-title" }, message.kind === "mms" ? "MMS" : "Text"),
       make("button", { type: "button", class: "icon", "aria-label": "Close", onclick: () => byId("details").close() }, "✕")),
@@ -35,19 +41,26 @@ function draw(message) {
       ["Flash", message.flash ? "yes" : ""],
     ]),
     make("h3", {}, "Timeline"), timeline(message),
-    ...(request ? [make("h3", {}, "Request and answer"), requestCard(request)] : []),
+    ...requestParts(message.id),
   );
 }
 
-/** Show a text by its id. */
+/** Show a text or a call by its id. */
 export function openDetails(id) {
   shown = id;
   drawnVersion = "";
   drawDetails();
-  if (state.messages.has(id)) byId("details").showModal();
+  if (state.messages.has(id) || state.calls.has(id)) byId("details").showModal();
 }
 
 export function drawDetails() {
+  const call = state.calls.get(shown);
+  if (call) {
+    const version = JSON.stringify(call);
+    if (version !== drawnVersion) byId("details").replaceChildren(...callParts(call, requestParts(call.id)));
+    drawnVersion = version;
+    return;
+  }
   const message = state.messages.get(shown);
   if (!message || message.status + message.id === drawnVersion) return;
   drawnVersion = message.status + message.id;

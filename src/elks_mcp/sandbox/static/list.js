@@ -1,10 +1,11 @@
 // The list of phones.
 
 import { shownNumber, unread } from "./arrivals.js";
+import { summary } from "./calls.js";
 import { byId, isolated, make, reconcile } from "./dom.js";
 import { STATES, plural, time } from "./format.js";
 import { pictureWords } from "./pictures.js";
-import { lastAt, post, sortedPhones, written } from "./store.js";
+import { callsOf, isLive, lastAt, post, sortedPhones, written } from "./store.js";
 import { openPhone } from "./view.js";
 
 /** Return the last two digits of a number, and a hue for them. */
@@ -13,7 +14,8 @@ export const badge = (number) => ({ text: number.slice(-2), hue: String(Number(n
 const words = ({ text, pictures }) => text || pictureWords(pictures);
 
 function preview(phone) {
-  const pending = phone.underway.at(-1), last = phone.texts.at(-1);
+  const pending = phone.underway.at(-1), last = phone.texts.at(-1), called = callsOf(phone.number).at(-1);
+  if (called && (isLive(called) || called.created_at === lastAt(phone))) return [isLive(called) ? "Call: " : "Called: ", summary(called)];
   if (pending && (!last || pending.created_at > last.at)) return [`${STATES[pending.status]}: `, words(pending)];
   if (last) return [last.direction === "written" ? "Answered: " : "", words(last)];
   return ["", phone.behaviour];
@@ -29,7 +31,7 @@ function fill(node, { phone, isShown }) {
       make("strong", {}, written(phone.number)),
       make("span", { class: "when" }, at ? time(at) : "")),
     make("span", { class: "line" },
-      make("span", { class: "preview" }, prefix, isolated(said.slice(0, 120))),
+      make("span", { class: prefix === "Call: " ? "preview rings" : "preview" }, prefix, isolated(said.slice(0, 120))),
       count ? make("span", { class: "count" }, String(count), make("span", { class: "spoken" }, " unread")) : null),
   );
 }

@@ -7,6 +7,7 @@ import { drawDetails, startDetails } from "./details.js";
 import { byId } from "./dom.js";
 import { money } from "./format.js";
 import { drawList, startList } from "./list.js";
+import { countRinging, startCalls } from "./ringing.js";
 import { connect, state, subscribe, written } from "./store.js";
 import { drawTools, startTools } from "./tools.js";
 import { goBack, isNarrow, onViewChange, openNumber, openPhone, show, toggleTools } from "./view.js";
@@ -26,7 +27,7 @@ function drawHead() {
 /** Write the tab's title: what is unread, or that the sandbox has ended. */
 function drawTitle(isGone) {
   const { title } = state.summary;
-  const count = countUnread() + state.waiting.length;
+  const count = countUnread() + countRinging() + state.waiting.length;
   const before = isGone ? "Ended:" : count && `(${count})`;
   document.title = [before, title ? `${title} · Phones` : "Phones · 46elks sandbox"].filter(Boolean).join(" ");
 }
@@ -80,6 +81,7 @@ function escape(event) {
 
 startList();
 startConversation();
+startCalls();
 startDetails();
 startTools();
 startConnect();

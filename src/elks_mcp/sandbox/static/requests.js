@@ -5,9 +5,11 @@ import { byId, copy, definitions, isolated, make, reconcile } from "./dom.js";
 import { seconds } from "./format.js";
 import { state, written } from "./store.js";
 
-const SENDS = new Set(["/a1/sms", "/a1/mms"]);
-const isSend = (request) => request.method === "POST" && SENDS.has(request.path.toLowerCase().replace(/\/$/, ""));
-const isDryRun = (request) => isSend(request) && request.form.dryrun === "yes";
+const SENDS = new Set(["/a1/sms", "/a1/mms", "/a1/calls"]);
+const resource = (request) => request.path.toLowerCase().replace(/\/$/, "");
+const isCall = (request) => request.method === "POST" && resource(request) === "/a1/calls";
+const isSend = (request) => request.method === "POST" && SENDS.has(resource(request));
+const isDryRun = (request) => isSend(request) && !isCall(request) && request.form.dryrun === "yes";
 const isBad = (request) => request.status === null || request.status >= 400 || Boolean(request.fault);
 const KINDS = [
   ["all", "All", () => true],
@@ -20,6 +22,7 @@ let kind = "all";
 
 function label(request) {
   if (isDryRun(request)) return "Dry run";
+  if (isCall(request)) return "Call";
   if (isSend(request)) return "Send";
   return request.method === "GET" ? "Read" : request.method;
 }
@@ -59,7 +62,7 @@ export function requestCard(request) {
 const copyCurl = (request, button) => copy(toCurl(request, location.origin, state.summary), button);
 
 function fill(node, request) {
-  const { to, message } = request.form;
+  const { to, message = request.form.voice_start } = request.form;
   const open = node.querySelector("details")?.open ?? false;
   const details = make("details", { open },
     make("summary", {},

@@ -9,6 +9,9 @@ import { countWaiting } from "./waiting.js";
 const BEHAVIOURS = {
   delivers: "Receives texts", slow: "Is slow", off: "Is off", fails: "Fails", says_stop: "Answers STOP",
 };
+const CALLS = {
+  rings: "Rings", answers: "Answers", presses: "Presses 1", busy: "Is busy", no_answer: "Never answers", voicemail: "Voicemail",
+};
 const STEPS = [[2, "2 s"], [60, "1 min"], [3600, "1 h"]];
 const SCOPES = [
   ["real", "Texts that are sent", { method: "POST", dryrun: false }],
@@ -27,7 +30,7 @@ async function act(path, body) {
 async function reset() {
   const { waiting } = state;
   const declined = waiting.length ? ` ${countWaiting()} waiting for you will be declined.` : "";
-  if (!confirm(`Delete all texts, requests and faults of this sandbox?${declined}`)) return;
+  if (!confirm(`Delete all texts, calls, requests and faults of this sandbox?${declined}`)) return;
   for (const { code } of waiting) await post("waiting", { code, approve: false });
   await act("reset", {});
 }
@@ -51,7 +54,12 @@ function phoneSection() {
   });
   parts.phone = make("p", { class: "quiet" });
   parts.behaviours = make("div", { class: "kinds" }, ...buttons);
-  return section("This phone", parts.phone, parts.behaviours, form);
+  const react = (behaviour) => act("call-behaviour", { number: shownNumber(), behaviour, digits: "1" });
+  parts.called = make("p", { class: "quiet" });
+  parts.calls = make("div", { class: "kinds", role: "group", "aria-label": "How this phone reacts to calls" },
+    ...Object.entries(CALLS).map(([name, label]) =>
+      button(label, () => react(name), { "data-behaviour": name, "aria-pressed": "false" })));
+  return section("This phone", parts.phone, parts.behaviours, form, parts.called, parts.calls);
 }
 
 function networkSection() {
@@ -91,15 +99,22 @@ function drawFault() {
   parts.description.textContent = `${description[0].toUpperCase()}${description.slice(1)}. ${effect}`;
 }
 
+/** Mark the button of the behaviour that a phone has. */
+function mark(buttons, behaviours, phone, current) {
+  const name = behaviours.find(([, description]) => description === current)?.[0];
+  for (const each of buttons.children) {
+    each.disabled = !phone;
+    each.setAttribute("aria-pressed", String(each.dataset.behaviour === name));
+  }
+}
+
 export function drawSimulation() {
   if (byId("tools").hidden || byId("simulate-panel").hidden) return;
   const { choices, summary } = state, phone = state.phones.get(shownNumber());
   parts.phone.replaceChildren(phone ? isolated(`${written(phone.number)}: ${phone.behaviour}`) : "Open a phone first.");
-  const current = choices.behaviours.find(([, description]) => description === phone?.behaviour)?.[0];
-  for (const each of parts.behaviours.children) {
-    each.disabled = !phone;
-    each.setAttribute("aria-pressed", String(each.dataset.behaviour === current));
-  }
+  parts.called.textContent = phone ? `When it is called: ${phone.calls}` : "";
+  mark(parts.behaviours, choices.behaviours, phone, phone?.behaviour);
+  mark(parts.calls, choices.call_behaviours, phone, phone?.calls);
   parts.failsNext.setAttribute("aria-pressed", String(summary.fails_next));
   parts.clock.textContent = summary.manual_clock ? `Stopped at ${seconds(summary.stopped_at)}. Advance it by:`
     : "Carry out now what is due within this time:";

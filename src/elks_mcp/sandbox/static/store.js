@@ -4,9 +4,10 @@ export const state = {
   ready: false,
   online: true,
   summary: {},
-  choices: { first: "", magic: [], behaviours: [], faults: [] },
+  choices: { first: "", magic: [], behaviours: [], call_behaviours: [], faults: [] },
   phones: new Map(),
   messages: new Map(),
+  calls: new Map(),
   requests: new Map(),
   numbers: new Map(),
   waiting: [], // texts and batches that wait for a person
@@ -16,7 +17,8 @@ export const state = {
 const listeners = new Set();
 const tabs = new BroadcastChannel("events");
 const TOKEN = document.querySelector('meta[name="sandbox-token"]').content;
-const KEYS = { phones: "number", messages: "id", requests: "id" };
+const KEYS = { phones: "number", messages: "id", calls: "id", requests: "id" };
+let callsByPhone = null;
 
 /** Call `listener` after each change of the state. */
 export const subscribe = (listener) => listeners.add(listener);
@@ -28,18 +30,34 @@ export function changed() {
 /** Return a number as people write it; anything else as it is. */
 export const written = (number) => state.numbers.get(number) ?? number;
 
-/** Return the moment of the last thing that happened on a phone, or "". */
-export function lastAt(phone) {
-  return [phone.texts.at(-1)?.at ?? "", phone.underway.at(-1)?.created_at ?? ""].sort().at(-1);
+/** Return the calls to a phone, oldest first. */
+export function callsOf(number) {
+  if (!callsByPhone) {
+    callsByPhone = new Map();
+    for (const call of state.calls.values()) callsByPhone.set(call.to, [...callsByPhone.get(call.to) ?? [], call]);
+  }
+  return callsByPhone.get(number) ?? [];
 }
 
-/** Return the phones, the one with the newest text first. */
+export const isLive = (call) => call.is_ringing || call.is_answered;
+
+/** Return the calls of a phone that ring or go on. */
+export const liveCalls = (number) => callsOf(number).filter(isLive);
+
+/** Return the moment of the last thing that happened on a phone, or "". */
+export function lastAt(phone) {
+  const call = callsOf(phone.number).at(-1);
+  return [phone.texts.at(-1)?.at ?? "", phone.underway.at(-1)?.created_at ?? "", call?.created_at ?? ""].sort().at(-1);
+}
+
+/** Return the phones, the one with the newest text or call first. */
 export function sortedPhones() {
   const phones = [...state.phones.values()].map((phone) => [lastAt(phone), phone]);
   return phones.sort(([a], [b]) => (a < b ? 1 : a > b ? -1 : 0)).map(([, phone]) => phone);
 }
 
 function take(content) {
+  callsByPhone = null;
   for (const [kind, key] of Object.entries(KEYS)) {
     for (const item of content[kind] ?? []) state[kind].set(item[key], item);
   }

@@ -1,5 +1,6 @@
 // The panel for developers: its tabs, and how to reach the API.
 
+import { drawCallList } from "./calllist.js";
 import { byId, copyButton, definitions, make } from "./dom.js";
 import { money } from "./format.js";
 import { drawRequests, startRequests } from "./requests.js";
@@ -30,6 +31,7 @@ function drawApi() {
 
 export function drawTools() {
   drawRequests();
+  drawCallList();
   drawSimulation();
   if (state.ready) drawApi();
 }

@@ -43,6 +43,7 @@ class StoredCall:
         started_at: the time of the pick-up, or None.
         cost: in ten-thousandths of the account's currency; 0 until the call ends.
         playing: the address or the name of the sound that is played now, or "".
+        keys: every key that was pressed during the call, in order.
         is_let_ring: whether the owner of the phone decided not to answer.
         is_by_voicemail: whether voicemail answered.
         recordings: ids of its recordings.
@@ -65,6 +66,7 @@ class StoredCall:
     legs: list[ConnectedLeg] = field(default_factory=list)
     recordings: list[str] = field(default_factory=list)
     playing: str = ""
+    keys: str = ""
     is_let_ring: bool = False
     is_by_voicemail: bool = False
     subaccount: str = ""

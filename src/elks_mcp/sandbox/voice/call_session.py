@@ -71,6 +71,7 @@ class CallSession:
 
     def press(self, key: str, at: datetime) -> None:
         """Press one key of the phone."""
+        self.call.keys += key
         if self._menu is not None:
             menu = self._menu
             if menu.take(key):

@@ -67,6 +67,7 @@ class Exchange:
     def answer(self, call: StoredCall, at: datetime) -> None:
         """Answer the phone that rings."""
         self._check(call, is_ringing=True)
+        call.is_let_ring = False
         self._pick_up(call, CallBehaviour("A person answers"), at)
 
     def decline(self, call: StoredCall, at: datetime) -> None:
