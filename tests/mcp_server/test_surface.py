@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp_types import CallToolResult, Tool
 
+from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.mcp_server.tools.audit import write_audit_line
 from tests.support.connecting import ERAS, Era, connected
 
@@ -122,6 +123,11 @@ async def test_an_answer_schema_holds_the_type_of_each_field_and_nothing_else() 
         for name, spec in tool.output_schema["properties"].items():
             kinds = spec.get("anyOf", [spec])
             assert all({*kind} == {"type"} for kind in kinds), f"{tool.name}.{name}"
+
+
+def test_schemas_of_answers_are_built_once_for_all_servers_of_a_process() -> None:
+    for tool in TOOLS:
+        assert tool.at_home("SE").output_schema is tool.at_home("NO").output_schema
 
 
 async def test_an_answer_of_a_wrong_type_does_not_fit_its_schema() -> None:

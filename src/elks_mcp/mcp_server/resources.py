@@ -4,13 +4,14 @@ Each is the JSON of the structured answer that the matching tool returns.
 """
 
 from collections.abc import Awaitable, Callable, Collection
+from functools import cache
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from mcp.server.mcpserver.resources import Resource
+from mcp.server.mcpserver.resources import Resource, ResourceTemplate
 
-from elks_mcp.answers.batches import BatchAnswer, check
+from elks_mcp.answers.batches import check
 from elks_mcp.answers.history import HistoryEntry
 from elks_mcp.answers.lookups import find_text
 from elks_mcp.answers.policy import describe_policy
@@ -27,9 +28,6 @@ from elks_mcp.mcp_server.taint import show_list, show_message
 _JSON = "application/json"
 _INBOX_SIZE = 20
 _MESSAGE = "elks://messages/{message_id}"
-_MESSAGE_DESCRIPTION = "One text from the account's history, by 46elks' id or an order id."
-
-
 _BATCH = "elks://batches/{batch_id}"
 
 _TOOLSETS = {
@@ -67,40 +65,39 @@ def add_resources(server: MCPServer[App], toolsets: Collection[Toolset]) -> None
     for resource in (inbox, policy):
         if is_offered(resource.uri, toolsets):
             server.add_resource(resource)
-    if is_offered(_MESSAGE, toolsets):
-        _add_message_template(server)
-    if is_offered(_BATCH, toolsets):
-        _add_batch_template(server)
+    for template in _build_templates():
+        if is_offered(template.uri_template, toolsets):
+            server._resource_manager._templates[template.uri_template] = template  # noqa: SLF001  (MCPServer has no way)
 
 
-def _add_message_template(server: MCPServer[App]) -> None:
-    @server.resource(
-        _MESSAGE,
+@cache
+def _build_templates() -> tuple[ResourceTemplate, ...]:
+    """Return the templates, whose schemas are built once for all servers of a process."""
+    message = ResourceTemplate.from_function(
+        _describe_message,
+        uri_template=_MESSAGE,
         name="message",
         title="One text",
-        description=_MESSAGE_DESCRIPTION,
+        description="One text from the account's history, by 46elks' id or an order id.",
         mime_type=_JSON,
     )
-    async def message(message_id: str, ctx: Context[App]) -> str:
-        async def read(app: App) -> HistoryEntry:
-            return await _read_message(app, message_id)
-
-        return await _read(ctx.request_context.lifespan_context, read)
-
-
-def _add_batch_template(server: MCPServer[App]) -> None:
-    @server.resource(
-        _BATCH,
+    batch = ResourceTemplate.from_function(
+        _describe_batch,
+        uri_template=_BATCH,
         name="batch",
         title="One batch",
         description="How far a batch is, and the replies of its recipients: data from strangers.",
         mime_type=_JSON,
     )
-    async def batch(batch_id: str, ctx: Context[App]) -> str:
-        async def read(app: App) -> BatchAnswer:
-            return await check(app, batch_id, show_list)
+    return message, batch
 
-        return await _read(ctx.request_context.lifespan_context, read)
+
+async def _describe_message(message_id: str, ctx: Context[App]) -> str:
+    return await _read(ctx.request_context.lifespan_context, lambda app: _read_message(app, message_id))
+
+
+async def _describe_batch(batch_id: str, ctx: Context[App]) -> str:
+    return await _read(ctx.request_context.lifespan_context, lambda app: check(app, batch_id, show_list))
 
 
 class _DynamicResource(Resource):

@@ -8,7 +8,7 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, cast, get_type_hints
 
 from mcp.server.mcpserver import Context
@@ -60,6 +60,11 @@ FOR_ALL: frozenset[Scope] = frozenset()
 """For tools that need no scope: any token may call them."""
 
 
+@cache
+def _build_output_schema(answer: type[Answer]) -> dict[str, Any]:
+    return trim_output_schema(answer.model_json_schema())
+
+
 class ElksTool(Tool):
     """A tool of this server."""
 
@@ -109,8 +114,7 @@ class ElksTool(Tool):
     @cached_property
     def output_schema(self) -> dict[str, Any] | None:
         """The schema of the answer that clients check it against."""
-        answer: type[Answer] = get_type_hints(self.fn)["return"]
-        return trim_output_schema(answer.model_json_schema())
+        return _build_output_schema(get_type_hints(self.fn)["return"])
 
     def at_home(self, home: str) -> "ElksTool":
         """Return the tool with descriptions for the number format of `home`, an ISO 3166 region."""
