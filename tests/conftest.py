@@ -13,6 +13,7 @@ from hypothesis import settings
 from elks_mcp.runtime.garbage import collection_paused
 from tests.support.browser import browser  # noqa: F401  (a fixture)
 from tests.support.checked_schemas import check_schemas_once
+from tests.support.forked_starts import fork_starts, fresh_start  # noqa: F401  (a fixture)
 from tests.support.postgres import (  # noqa: F401  (fixtures)
     migrated_database,
     postgres_database,
@@ -30,6 +31,7 @@ settings.load_profile("quick")
 
 share_compiled_statements()
 check_schemas_once()
+fork_starts()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -34,6 +34,7 @@ QUESTION = "type the last four digits"
 # ── approving ──
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_a_person_at_a_terminal_approves_by_the_last_four_digits(location: StateLocation) -> None:
     order = do(location, lambda store: wait_one(store, "Hej på dig\n| +46700000000"))
     environ = {"ELKS_STATE_DIR": str(location.folder)}

@@ -238,6 +238,7 @@ def test_a_command_that_ends_early_leaves_the_rest_to_a_running_server(
     assert "A running server sends the rest." in shown
 
 
+@pytest.mark.usefixtures("fresh_start")
 @NOT_ON_WINDOWS
 def test_p3_a_killed_command_leaves_the_rest_to_resume(elks: SimulatedElks, tmp_path: Path) -> None:
     batch_id = plan(elks, 3)

@@ -35,6 +35,7 @@ def test_an_unknown_command_is_an_error() -> None:
     assert "No such command 'dmeo'" in done.stderr
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_the_demo_shows_all_steps_in_a_few_seconds() -> None:
     done = run("demo", ELKS_API_USERNAME="a live account", DRY_RUN="false")
     assert done.returncode == 0, done.stderr
@@ -73,6 +74,7 @@ def test_in_a_terminal_the_server_explains_itself_instead_of_waiting() -> None:
 # ── doctor ──
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_the_doctor_finds_nothing_wrong_with_the_sandbox() -> None:
     done = run("doctor", ELKS_SANDBOX="true")
     assert (done.returncode, done.stderr) == (0, "")
@@ -379,6 +381,7 @@ def sandbox(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple[htt
             process.terminate()
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_the_sandbox_says_where_it_is_and_answers_like_46elks(tmp_path: Path) -> None:
     with sandbox(tmp_path) as (client, _):
         accepted = client.post("/a1/sms", data=SMS)

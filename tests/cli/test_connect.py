@@ -23,6 +23,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_connect_shows_the_change_asks_applies_it_and_starts_the_server(home: Home) -> None:
     result = home.run("connect", "cursor", "--sandbox", typed="y\n")
     assert result.exit_code == 0, result.output

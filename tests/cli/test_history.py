@@ -87,6 +87,7 @@ def test_a_narrow_terminal_shows_all_of_it(elks: SimulatedElks) -> None:
     assert [row for row in terminal.shown.split("\n") if len(row) > 40] == []
 
 
+@pytest.mark.usefixtures("fresh_start")
 @NOT_ON_WINDOWS
 def test_an_inbox_stays_open_until_ctrl_c(elks: SimulatedElks, tmp_path: Path) -> None:
     assert elks.run_command("send", PHONE, "Kommer du?").exit_code == 0

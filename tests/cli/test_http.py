@@ -61,6 +61,7 @@ async def is_up(url: str) -> httpx2.Response:
         return await client.get(f"{url}/readyz?verbose")
 
 
+@pytest.mark.usefixtures("fresh_start")
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_server_serves_until_it_is_stopped_and_notifies_waiting_calls(
     tmp_path: Path, era: Era

@@ -80,6 +80,7 @@ async def end(process: Process, number: signal.Signals, box: Sandbox) -> int:
     return codes[0]
 
 
+@pytest.mark.usefixtures("fresh_start")
 @pytest.mark.anyio
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent these signals there")
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ def test_a_text_that_may_have_been_sent_has_an_exit_code_of_its_own(elks: Simula
     assert len(elks.box.accepted) == 1
 
 
+@pytest.mark.usefixtures("fresh_start")
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent there")
 def test_ctrl_c_during_a_send_says_that_the_text_may_have_been_sent(
     elks: SimulatedElks, tmp_path: Path

@@ -34,6 +34,7 @@ def test_every_revision_with_a_handshake_is_served(tmp_path: Path, version: str)
         assert server.close() == 0
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_the_newest_revision_is_served_without_a_handshake(tmp_path: Path) -> None:
     meta = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -48,12 +49,14 @@ def test_the_newest_revision_is_served_without_a_handshake(tmp_path: Path) -> No
         assert server.close() == 0
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_the_process_ends_when_its_input_is_closed(tmp_path: Path) -> None:
     with running({}, tmp_path) as server:
         assert server.close() == 0
         assert server.lines == []
 
 
+@pytest.mark.usefixtures("fresh_start")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_server_without_a_stack_trace(tmp_path: Path, number: signal.Signals) -> None:

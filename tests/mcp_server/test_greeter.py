@@ -122,6 +122,7 @@ RECORDED = [
 ]
 
 
+@pytest.mark.usefixtures("fresh_start")
 @pytest.mark.parametrize("recording", RECORDED, ids=lambda recording: recording.name)
 def test_a_recorded_client_gets_the_same_lines_with_and_without_it(
     recording: Recording, caches: Path, tmp_path: Path
@@ -181,6 +182,7 @@ def test_answers_are_not_stored_again_for_an_unusual_client(own_caches: Path) ->
     assert [stored.stat().st_ino for stored in snapshots(own_caches)] == before
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_p11_old_answers_are_noticed_announced_and_deleted(own_caches: Path) -> None:
     falsify(own_caches, rename_first_tool)
     with started(own_caches, own_caches) as server:
@@ -197,6 +199,7 @@ def test_p11_old_answers_are_noticed_announced_and_deleted(own_caches: Path) -> 
     assert snapshots(own_caches) == []
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_p11_old_answers_are_announced_to_a_client_of_the_newer_era(own_caches: Path) -> None:
     falsify(own_caches, rename_first_tool)
     with started(own_caches, own_caches) as server:
@@ -211,6 +214,7 @@ def test_p11_old_answers_are_announced_to_a_client_of_the_newer_era(own_caches: 
     assert snapshots(own_caches) == []
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_an_old_greeting_is_noticed(own_caches: Path) -> None:
     def forge(answers: dict[str, dict[str, str]]) -> None:
         answers["2025-11-25"]["initialize"] = answers["2025-11-25"]["initialize"].replace("SANDBOX", "LIVE")
@@ -303,6 +307,7 @@ def test_without_stored_answers_a_request_that_is_piped_in_is_answered(end: str,
     assert snapshots(tmp_path)  # so the next start is fast
 
 
+@pytest.mark.usefixtures("fresh_start")
 def test_a_call_before_the_end_of_input_is_answered(caches: Path, tmp_path: Path) -> None:
     with started(caches, tmp_path) as server:
         server.initialize()
