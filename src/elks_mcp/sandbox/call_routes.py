@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from elks_mcp.sandbox.api_checks import check_spending, check_webhook, find_owner, plus
 from elks_mcp.sandbox.faults import Fault
@@ -16,6 +15,7 @@ from elks_mcp.sandbox.voice.call_answers import accepted, item, show_recording
 from elks_mcp.sandbox.voice.call_log import PageQuery, StoredCall
 from elks_mcp.sandbox.voice.exchange import Exchange
 from elks_mcp.sandbox.voice.voice_actions import parse_action, read_whole
+from elks_mcp.sandbox.webhooks import is_web_address
 
 _REQUIRED = ("from", "to", "voice_start")
 _NOT_FOUND = plain(404, "Not found")
@@ -87,7 +87,7 @@ def _check_start(simulation: Simulation, voice_start: str) -> None:
     if voice_start.lstrip().startswith("{"):
         if parse_action(voice_start) is None:
             raise RefusedError("Invalid voice_start")
-    elif urlsplit(voice_start).scheme in {"http", "https"}:
+    elif is_web_address(voice_start):
         check_webhook(simulation, "voice_start", voice_start)
     else:
         raise RefusedError("Invalid voice_start")

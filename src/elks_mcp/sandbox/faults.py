@@ -15,8 +15,8 @@ class Fault(Enum):
     """Every fault: its name in the control API and docs/sandbox.md, and what the client gets.
 
     `Faults.inject` decides whether a POST takes effect nevertheless ("accepted": the SMS is sent and charged,
-    and only the answer is damaged or lost). ACCEPT_LATE and ACCEPT_LATE_DROP: history does not show the text
-    before it is accepted, and the balance and the rules of that moment apply.
+    or the phone rings, and only the answer is damaged or lost). ACCEPT_LATE and ACCEPT_LATE_DROP: history
+    does not show the text or call before it is accepted, and the balance and the rules of that moment apply.
     """
 
     def __new__(cls, name: str, description: str = "") -> Self:

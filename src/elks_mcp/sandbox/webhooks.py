@@ -146,12 +146,11 @@ class Webhooks:
             post.on_answer(answer, at)
 
     async def _send(self, post: _Post) -> WebhookAnswer:
+        if not is_web_address(post.url):
+            return WebhookAnswer(post.url, problem="not a web address", hopeless=True)
         target, authorization = _split_credentials(post.url)
         method = "GET" if post.form is None else "POST"
-        try:
-            request = httpx2.Request(method, target, data=post.form, headers=authorization)
-        except httpx2.InvalidURL:
-            return WebhookAnswer(target, problem="not a web address", hopeless=True)
+        request = httpx2.Request(method, target, data=post.form, headers=authorization)
         if self.transport is not None:
             return await self._exchange(self.transport, request, target)
         if not _is_loopback(request.url):
@@ -180,10 +179,16 @@ class Webhooks:
         return WebhookAnswer(target, response.status_code, content, content_type)
 
 
+def is_web_address(url: str) -> bool:
+    """Return whether `url` is an address that a web server can have."""
+    parsed = _parse(url)
+    return parsed is not None and parsed.scheme in _DEFAULT_PORTS and bool(parsed.host)
+
+
 def _parse(url: str) -> httpx2.URL | None:
     try:
         return httpx2.URL(url)
-    except httpx2.InvalidURL:
+    except (httpx2.InvalidURL, ValueError):  # the latter for what cannot be encoded
         return None
 
 

@@ -14,7 +14,7 @@ const CALLS = {
 };
 const STEPS = [[2, "2 s"], [60, "1 min"], [3600, "1 h"]];
 const SCOPES = [
-  ["real", "Texts that are sent", { method: "POST", dryrun: false }],
+  ["real", "Texts and calls that are sent", { method: "POST", dryrun: false }],
   ["dry", "Dry runs", { method: "POST", dryrun: true }],
   ["reads", "Reads", { method: "GET" }],
   ["all", "All requests", {}],

@@ -8,7 +8,7 @@ from math import ceil
 from elks_mcp.sandbox.call_behaviours import CallBehaviour
 from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.messages import format_time
-from elks_mcp.sandbox.network import Step
+from elks_mcp.sandbox.network import Step, is_number
 from elks_mcp.sandbox.prices_and_rules import Rules
 from elks_mcp.sandbox.voice.call_log import ActionRun, ConnectedLeg, StoredCall, StoredCallState
 from elks_mcp.sandbox.voice.recorder import Recorder
@@ -270,7 +270,7 @@ class CallSession:
 
     def _try(self, number: str, timeout: timedelta) -> tuple[timedelta, StoredCallState, str]:
         """Return when and how calling `number` ends; nobody answers a second phone by hand."""
-        if not number.startswith("+"):
+        if not is_number(number):
             return _REFUSED_AFTER, "failed", number
         behaviour = self._parts.find_behaviour(number)
         if behaviour.reachable != "reachable":

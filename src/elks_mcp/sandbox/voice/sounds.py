@@ -6,10 +6,9 @@ import wave
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from elks_mcp.sandbox.prices_and_rules import Rules
-from elks_mcp.sandbox.webhooks import WebhookAnswer, Webhooks
+from elks_mcp.sandbox.webhooks import WebhookAnswer, Webhooks, is_web_address
 
 _RATE = 8_000
 _SHORTEST = timedelta(seconds=1)
@@ -73,7 +72,7 @@ class SoundLibrary:
             then(self._speak(source), at)
         elif source in self._by_url:
             then(self._by_url[source], at)
-        elif urlsplit(source).scheme in {"http", "https"}:
+        elif is_web_address(source):
             self._webhooks.fetch(source, at, lambda answer, at: self._receive(source, answer, at, then))
         else:
             then(Sound(source, problem="not an address, and no sound of 46elks"), at)
@@ -150,5 +149,5 @@ def _measure(content: bytes) -> timedelta | None:
     try:
         with wave.open(io.BytesIO(content)) as read:
             return timedelta(seconds=read.getnframes() / read.getframerate())
-    except (wave.Error, EOFError, ZeroDivisionError):
+    except (wave.Error, EOFError, ArithmeticError, RuntimeError, ValueError):
         return None

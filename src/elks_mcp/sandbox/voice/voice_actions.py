@@ -8,13 +8,15 @@ from typing import Any
 Action = dict[str, Any]
 ACTIONS = ("connect", "play", "ivr", "record", "hangup")
 """In the order in which they are looked for in an object."""
+_DAY = 86_400
 
 
 def parse_action(written: str) -> Action | None:
-    """Return `written` as an action, or None if it is not a JSON object."""
+    """Return `written` as an action, or None if it is not a JSON object in valid Unicode."""
     try:
         action = json.loads(written)
-    except ValueError:
+        json.dumps(action, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
         return None
     return action if isinstance(action, dict) else None
 
@@ -34,13 +36,13 @@ def find_target(action: Action, *keys: str) -> object:
     return next((action[key] for key in keys if key in action), None)
 
 
-def read_whole(action: Mapping[str, Any], key: str, default: int, *, longest: int | None = None) -> int:
+def read_whole(action: Mapping[str, Any], key: str, default: int, *, longest: int = _DAY) -> int:
     """Return a whole number from 1 to `longest`, or `default` if there is none."""
     try:
         value = int(action.get(key, default))
     except (TypeError, ValueError):
         return default
-    return value if value >= 1 and (longest is None or value <= longest) else default
+    return value if 1 <= value <= longest else default
 
 
 @dataclass(slots=True)
