@@ -19,6 +19,7 @@ from PIL import Image  # type: ignore[import-not-found, unused-ignore]
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tests.sandbox.calling import AUDIO, Site, call  # noqa: E402
 from tests.sandbox.clients import open_client  # noqa: E402
 from tests.sandbox.serving import serve  # noqa: E402
 from tests.support.browser import Browser, find_browser, start_browser  # noqa: E402
@@ -92,15 +93,25 @@ LINK = WaitingText(
 )
 
 
-async def take(context: PageContext, use: Callable[[Browser, str], None]) -> None:
-    """Serve a filled sandbox, and take screenshots of its page."""
+CALL_SHOTS = (
+    ("rings-1280", 1280, 800, False, "#call .take"),
+    ("call-360", 360, 740, False, "#call audio"),
+    ("call-dark-1280", 1280, 800, True, "#call audio"),
+)
+"""Name, width, height, dark, and the part of the call that is shown; the call is answered after the first."""
+
+
+async def take(context: PageContext, use: Callable[[Browser, str], None], *, calls: bool = False) -> None:
+    """Serve a filled sandbox, with a call if `calls`, and take screenshots of its page."""
     path = find_browser()
     if path is None:
         sys.exit("No Chromium was found.")
     today = datetime.now(UTC).replace(hour=9, minute=12, second=4, microsecond=0)
-    box = Sandbox(clock=ManualClock(today), page=context)
+    box = Sandbox(clock=ManualClock(today), page=context, webhook_transport=Site())
     async with open_client(box) as client:
         await fill(box, client)
+    if calls:
+        await call(box, GUEST, {"ivr": AUDIO, "1": {"play": "en_US/Thank you."}}, timeout="60")
     with tempfile.TemporaryDirectory() as profile:
 
         def run(address: str) -> None:
@@ -136,11 +147,23 @@ def shoot_waiting(browser: Browser, address: str) -> None:
     shoot(browser, "waiting-1280")
 
 
+def shoot_call(browser: Browser, address: str) -> None:
+    """Take the screenshots of `CALL_SHOTS`."""
+    for name, width, height, dark, part in CALL_SHOTS:
+        browser.open(f"{address}/{OPEN}", width=width, height=height, dark=dark)
+        browser.wait_for(f"document.querySelector('{part}')?.checkVisibility()")
+        shoot(browser, name)
+        if part == "#call .take":
+            browser.evaluate(CLICK.format(part))
+            browser.wait_for("document.querySelector('#call audio')")
+
+
 async def main() -> None:
     """Write all screenshots."""
     IMAGES.mkdir(exist_ok=True)
     await take(build_context(), shoot_all)
     await take(build_context(LINK), shoot_waiting)
+    await take(build_context(), shoot_call, calls=True)
 
 
 if __name__ == "__main__":
