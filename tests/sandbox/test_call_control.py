@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
 from elks_mcp.sandbox import Sandbox
+from tests.support.clocks import HANG
 
 from .calling import AUDIO, MENU, NO_ANSWER, Site, call, make_box, show, wait
 from .clients import PHONE, open_outside
@@ -132,6 +134,29 @@ async def test_a_sound_is_served_by_its_digest_as_sound_whatever_its_server_said
         assert (served.content, served.headers["content-type"]) == (site.sound, "audio/wav")
         assert served.headers["x-content-type-options"] == "nosniff"
         assert (await client.get(f"/_sandbox/audio/{'0' * 64}")).status_code == 404
+
+
+async def test_an_answer_that_comes_after_a_reset_has_no_effect() -> None:
+    reached, may_answer = anyio.Event(), anyio.Event()
+
+    class Slow(Site):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            reached.set()
+            await may_answer.wait()
+            return httpx2.Response(200, json={"play": "sound/beep"})
+
+    box = make_box(Slow())
+    made = await call(box)
+    async with open_outside(box) as client:
+        await act(client, made["id"], "answer")
+        with anyio.fail_after(HANG):
+            async with anyio.create_task_group() as group:
+                group.start_soon(box.settle)
+                await reached.wait()
+                await client.post("/_sandbox/reset", json={})
+                may_answer.set()
+    await wait(box, 60)
+    assert (box.calls.history, box.charges) == ([], [])
 
 
 async def test_a_reset_forgets_calls_sounds_and_recordings(box: Sandbox, outside: httpx2.AsyncClient) -> None:

@@ -85,8 +85,7 @@ class CallSession:
 
     def close(self, at: datetime) -> None:
         """End what goes on, since the call has ended: recordings and connected calls."""
-        self._turn += 1
-        self._menu = self._skip = None
+        self.abandon()
         if self._stop_recording is not None:
             self._stop_recording(at)
         if self._leg is not None:
@@ -95,6 +94,11 @@ class CallSession:
             self._parts.recorder.add(self.call, url, since, at)
         self._whole.clear()
         self.call.playing = ""
+
+    def abandon(self) -> None:
+        """Forget the call: an answer that still comes has no effect."""
+        self._turn += 1
+        self._menu = self._skip = None
 
     def _go(self, target: object, form: dict[str, str], at: datetime) -> None:
         """Carry out an action, or ask the web server at an address for it; otherwise end the call."""

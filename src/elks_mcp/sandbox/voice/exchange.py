@@ -99,6 +99,8 @@ class Exchange:
         self.log.clear()
         self.audio.clear()
         self.recorder.log.clear()
+        for session in self._sessions.values():
+            session.abandon()
         self._sessions.clear()
 
     def _check(self, call: StoredCall, *, is_ringing: bool) -> None:

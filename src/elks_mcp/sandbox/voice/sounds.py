@@ -30,7 +30,7 @@ class Sound:
     Attributes:
         source: its address without user name and password, or its name.
         content_type: as the web server said it; "" for a sound of 46elks.
-        sha256: the digest of `content`, in hexadecimal.
+        sha256: the digest of `content`, in hexadecimal; "" for a sound of 46elks.
         duration: how long it is played.
         fetched_at: the time of the request, or None for a sound of 46elks.
     """
@@ -38,14 +38,10 @@ class Sound:
     source: str
     content: bytes = field(default=b"", repr=False)
     content_type: str = ""
+    sha256: str = ""
     duration: timedelta = _SHORTEST
     fetched_at: datetime | None = None
     problem: str = ""
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the content, in hexadecimal."""
-        return hashlib.sha256(self.content).hexdigest()
 
 
 OnSound = Callable[[Sound, datetime], None]
@@ -139,7 +135,8 @@ def _judge(url: str, answer: WebhookAnswer, at: datetime) -> Sound:
         measured = _measure(content)
         problem = "" if measured else "neither WAV, MP3 nor OGG"
         duration = max(_SHORTEST, measured or _SHORTEST)
-    return Sound(url, content, answer.content_type, duration, at, problem)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Sound(url, content, answer.content_type, sha256, duration, at, problem)
 
 
 def _measure(content: bytes) -> timedelta | None:
