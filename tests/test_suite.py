@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,15 @@ def test_each_era_and_each_database_is_tried(quick: list[pytest.Function]) -> No
 # ── how tests are written ──
 
 
-def calls() -> Iterator[tuple[str, ast.Call, ast.Attribute]]:
+@cache
+def calls() -> list[tuple[str, ast.Call, ast.Attribute]]:
     """List the calls of methods and of functions of modules in all tests, each with its place."""
-    for page in SOURCES:
-        for node in ast.walk(ast.parse(page.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                yield f"{page.relative_to(HERE)}:{node.lineno}", node, node.func
+    return [
+        (f"{page.relative_to(HERE)}:{node.lineno}", node, node.func)
+        for page in SOURCES
+        for node in ast.walk(ast.parse(page.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
 
 
 def test_no_test_replaces_a_part_of_our_code() -> None:

@@ -46,6 +46,10 @@ _USUAL = {
 """The usual arguments of `Popen`: a start with others is not forked."""
 
 
+_LOCALES = {"LANG", "LC_ALL", "LC_CTYPE"}
+_UTF8 = ("utf-8", "utf8")
+
+
 class ForkedStarts:
     """The process that has loaded the command, from the first start on."""
 
@@ -146,8 +150,11 @@ def _find_request(wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _is_plain(environ: Mapping[str, str]) -> bool:
     """Tell whether a new interpreter would read the same from it as the loaded one did."""
     read_at_start = {name: value for name, value in environ.items() if name.startswith("PYTHON")}
-    is_utf8 = read_at_start.pop("PYTHONUTF8", "") == "1"
-    return not read_at_start and (is_utf8 or not environ.keys() & {"LANG", "LC_ALL", "LC_CTYPE"})
+    in_utf8 = read_at_start.pop("PYTHONUTF8", "1") == "1"
+    for name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+        read_at_start.pop(name, None)
+    locales = (environ[name] for name in _LOCALES & environ.keys())
+    return not read_at_start and in_utf8 and all(each.lower().endswith(_UTF8) for each in locales)
 
 
 def _adopt(*, children: bool) -> None:

@@ -6,6 +6,7 @@ nothing, starts no thread and reads no setting, so that a process forked from it
 
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -99,16 +100,13 @@ def _become(wanted: Mapping[str, Any], streams: list[int]) -> None:
 
 
 def _open_streams() -> None:
+    is_unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         old = getattr(sys, name)
-        stream = open(  # noqa: SIM115  (a descriptor)
-            number,
-            "w" if number else "r",
-            1 if name == "stderr" else -1,
-            encoding=old.encoding,
-            errors=old.errors,
-            closefd=False,
-        )
+        buffering = 0 if is_unbuffered and number else -1
+        data = open(number, "wb" if number else "rb", buffering, closefd=False)  # noqa: SIM115
+        by_line = name == "stderr" or data.isatty()
+        stream = io.TextIOWrapper(data, old.encoding, old.errors, None, by_line, is_unbuffered)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
