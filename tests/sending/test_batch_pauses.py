@@ -19,7 +19,16 @@ from elks_mcp.sending.options import OutboxOptions
 from elks_mcp.store import Idle, PauseReason, StateLocation
 from elks_mcp.store.opt_outs import OptOuts
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
-from tests.support.shops import MESSAGE, THREE, Shop, list_phones, open_shop, texts_of, write_list
+from tests.support.shops import (
+    MESSAGE,
+    THREE,
+    Shop,
+    list_phones,
+    open_idle_shop,
+    open_shop,
+    texts_of,
+    write_list,
+)
 from tests.support.stores import (
     MINUTE,
     SECOND,
@@ -315,7 +324,7 @@ async def _list_texts(shop: Shop, batch: Batch) -> list[tuple[str, str]]:
 
 async def test_texts_since_the_pause_count_when_a_batch_is_resumed(location: StateLocation) -> None:
     policy = UNLIMITED.model_copy(update={"max_per_number": 2})
-    async with open_shop(location, policy) as shop:
+    async with open_idle_shop(location, policy) as shop:
         rows = "namn;telefon\nÅsa;+46701740605\nBo;+46701740605\n"
         batch = await shop.plan_and_start(rows, "Ett, {namn}")
         await shop.batches.pause(batch.id)
@@ -330,10 +339,11 @@ async def test_p7_rules_that_the_operator_tightened_meanwhile_hold_for_rows_that
     location: StateLocation,
 ) -> None:
     world, allowed = World(location), frozenset({Number("+46701740629")})
-    async with open_shop(world) as shop:
+    async with open_idle_shop(world) as shop:
         batch = await shop.plan_and_start(TEN)
         await shop.batches.pause(batch.id)
-    async with open_shop(world, UNLIMITED.model_copy(update={"allowed_recipients": allowed})) as shop:
+    tightened = UNLIMITED.model_copy(update={"allowed_recipients": allowed})
+    async with open_idle_shop(world, tightened) as shop:
         resumed = await shop.batches.resume(batch.id)
         assert resumed.counts == {OrderState.QUEUED: 1, CANCELLED: 9}
         (why,) = resumed.failures
@@ -343,7 +353,7 @@ async def test_p7_rules_that_the_operator_tightened_meanwhile_hold_for_rows_that
 async def test_p7_contacts_that_cannot_be_read_keep_a_batch_from_being_resumed_and_end_no_row(
     location: StateLocation, tmp_path: Path
 ) -> None:
-    async with open_shop(location) as shop:
+    async with open_idle_shop(location) as shop:
         batch = await shop.plan_and_start(TEN)
         await shop.batches.pause(batch.id)
         limited = UNLIMITED.model_copy(

@@ -10,7 +10,7 @@ from elks_mcp.errors import InvalidInput, Refused
 from elks_mcp.store import StateLocation
 from elks_mcp.store.opt_outs import OptOuts
 from tests.support.provider import UNLIMITED, posts
-from tests.support.shops import MESSAGE, THREE, list_phones, open_shop, write_list
+from tests.support.shops import MESSAGE, THREE, list_phones, open_idle_shop, open_shop, write_list
 from tests.support.stores import PRICE, on_both_databases
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +70,7 @@ async def test_a_number_gets_no_more_texts_than_allowed_within_one_batch(locatio
 async def test_texts_since_the_plan_count_when_the_batch_starts(location: StateLocation) -> None:
     policy = UNLIMITED.model_copy(update={"max_per_number": 2})
     rows = "namn;telefon\nÅsa;+46701740605\nBo;+46701740605\n"
-    async with open_shop(location, policy) as shop:
+    async with open_idle_shop(location, policy) as shop:
         first, second = await shop.plan(rows, "Ett, {namn}"), await shop.plan(rows, "Två, {namn}")
         third = await shop.plan("namn;telefon\nÅsa;+46701740605\n", "Tre, {namn}")
         await shop.start(third)

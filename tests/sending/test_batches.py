@@ -17,7 +17,16 @@ from elks_mcp.store import Idle, StateLocation
 from elks_mcp.store.batch_admin import BatchAdmin
 from tests.support.clocks import autojump
 from tests.support.provider import PHONE, UNLIMITED, a_draft, an_approval, posts
-from tests.support.shops import SLOT, THREE, Shop, check_cap, list_phones, open_shop, write_list
+from tests.support.shops import (
+    SLOT,
+    THREE,
+    Shop,
+    check_cap,
+    list_phones,
+    open_idle_shop,
+    open_shop,
+    write_list,
+)
 from tests.support.stores import (
     MINUTE,
     PRICE,
@@ -202,7 +211,7 @@ async def test_p6_a_recipient_who_opts_out_half_way_is_left_out(location: StateL
 async def test_p6_a_recipient_who_opted_out_since_the_plan_is_left_out_at_the_start(
     location: StateLocation,
 ) -> None:
-    async with open_shop(location) as shop:
+    async with open_idle_shop(location) as shop:
         plan = await shop.plan()
         store = await shop.backend.storage.open()
         await store.inbound.record([said("STOPP", by=Number("+46701740605"), at=shop.clock.now())])

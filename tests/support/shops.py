@@ -136,6 +136,17 @@ async def open_shop(
         yield Shop(backend)
 
 
+@asynccontextmanager
+async def open_idle_shop(place: StateLocation | World, policy: Policy = UNLIMITED) -> AsyncIterator[Shop]:
+    """Open a shop whose worker does not run, so that what is queued stays queued.
+
+    A worker sends the first row of a batch as soon as it can: before or after the next line of a test.
+    """
+    backend = WorldBackend(place if isinstance(place, World) else World(place), policy=policy)
+    async with backend.opened():
+        yield Shop(backend)
+
+
 def a_plan(phones: Iterable[Number], text: str = "Hej!", **more: Any) -> BatchPlan:
     """Return a plan that sends the same text to some numbers, as the planner makes it."""
     rows = tuple(
