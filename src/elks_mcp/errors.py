@@ -15,6 +15,7 @@
        ├─ Unauthorized     the operator: API credentials
        ├─ Rejected         46elks refused the request, and will refuse it again
        │  └─ OutOfFunds    the operator: the account is empty
+       │     └─ CapReached the operator: the cap that 46elks enforces is used up, or the account is empty
        ├─ Throttled        time: 46elks did not accept the request
        ├─ TooLate          another process: it may send the text now
        ├─ Unreachable      time: nothing left this machine
@@ -171,6 +172,17 @@ class OutOfFunds(Rejected):
     code = "out_of_funds"
     default_hint = "Top up the account at 46elks.com."
     retry = "Retrying works once the account has money."
+
+
+class CapReached(OutOfFunds):
+    """The subaccount's limit is used up, or the account has no money."""
+
+    code = "cap_reached"
+    default_hint = (
+        "46elks enforces this cap, not this server. The operator sees it with `elks-mcp cap show` and raises "
+        "it with `elks-mcp cap set`."
+    )
+    retry = "Retrying works once the cap is raised, or the account has money."
 
 
 class Throttled(ProviderError):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Frozen
 from elks_mcp.elks import wire
-from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
+from elks_mcp.errors import CapReached, NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
 from tests.support.wire_cases import encoded
 
 # ── refusals ──
@@ -52,6 +52,29 @@ def test_each_status_has_its_error(status: int, body: bytes, kind: type[Provider
     error = wire.parse_refusal(status, {}, body)
     assert type(error) is kind
     assert error.status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (403, b"Usage limit reached", CapReached),
+        (403, b"Limit exceeded", CapReached),
+        (403, b"Not enough credits", CapReached),
+        (402, b"", CapReached),
+        (403, b"Forbidden", Rejected),
+        (401, b"Usage limit reached", Unauthorized),
+        (500, b"Usage limit reached", NoAnswer),
+    ],
+)
+def test_a_refusal_of_a_subaccount_names_its_cap(status: int, body: bytes, kind: type[ProviderError]) -> None:
+    error = wire.parse_refusal(status, {}, body, of_subaccount=True)
+    assert type(error) is kind
+    if status in {402, 403}:
+        assert "`elks-mcp cap show`" in error.hint
+        assert "subaccount" in error.explain()
+    others = wire.parse_refusal(status, {}, body)
+    assert not isinstance(others, CapReached)
+    assert "cap show" not in others.explain()
 
 
 @pytest.mark.parametrize(

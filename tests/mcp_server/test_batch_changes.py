@@ -205,7 +205,10 @@ async def test_an_account_without_money_is_named_while_a_batch_waits_for_it(tmp_
         shop.box.balance = 0
         started = await shop.start(plan)
         assert started["status"] == "running"
-        assert "Sending is paused. The 46elks account has no money. It continues when" in started["summary"]
+        assert (
+            "Sending is paused. The 46elks account has no money, or its cap at 46elks is used up. It"
+            in started["summary"]
+        )
         assert "the last leaves" not in started["summary"]
         shop.box.balance = 10_000_000
         await shop.clock.sleep_until(shop.clock.now() + timedelta(hours=1))

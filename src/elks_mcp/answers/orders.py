@@ -149,14 +149,14 @@ def _waiting(order: Order, estimate: QueueEstimate | None, policy: Policy) -> st
 _PAUSES = {
     PauseReason.THROTTLED: "46elks asked for a pause.",
     PauseReason.UNREACHABLE: "46elks cannot be reached at the moment.",
-    PauseReason.NO_FUNDS: "The 46elks account has no money.",
+    PauseReason.NO_FUNDS: "The 46elks account has no money, or its cap at 46elks is used up.",
     PauseReason.CREDENTIALS: "46elks no longer accepts the API credentials.",
     PauseReason.TROUBLE: "46elks did not answer several times in a row.",
 }
 
 
 _PAUSE_ENDS = {
-    PauseReason.NO_FUNDS: "when the account is topped up at 46elks.com",
+    PauseReason.NO_FUNDS: "when the account is topped up at 46elks.com (or its cap is raised)",
     PauseReason.CREDENTIALS: "when ELKS_API_USERNAME and ELKS_API_PASSWORD are corrected",
     PauseReason.TROUBLE: "when 46elks answers again",
 }

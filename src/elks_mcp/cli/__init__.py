@@ -90,6 +90,7 @@ _OPERATE = {
         "Send due texts until stopped; with --http, also serve MCP.",
     ),
     "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),
+    "cap": ("elks_mcp.cli.caps:cap", "Show, set and lift the cap that 46elks itself enforces."),
     "webhooks": ("elks_mcp.cli.webhooks:webhooks", "Show and set where 46elks forwards incoming texts."),
     "export": ("elks_mcp.cli.privacy:export", "Print everything stored about a phone number, as JSON."),
     "forget": (
@@ -106,7 +107,8 @@ _SYNONYMS = {
         "example try": ("demo",),
         "check diagnose test": ("doctor",),
         "config configure env settings": ("doctor", "policy"),
-        "limits rules": ("policy",),
+        "limits rules": ("policy", "cap"),
+        "caps kill killswitch subaccount": ("cap",),
         "phones simulator": ("sandbox",),
         "message sms text": ("send",),
         "list log messages sent texts": ("history",),

@@ -18,6 +18,8 @@ import click
 from elks_mcp.answers.policy import describe_sending
 from elks_mcp.answers.sandbox import find_mode, is_simulated
 from elks_mcp.app import App
+from elks_mcp.cli.cap_checks import TEST_NUMBER
+from elks_mcp.cli.doctor_cap import check_cap
 from elks_mcp.cli.doctor_contacts import check_contacts
 from elks_mcp.cli.doctor_settings import (
     Check,
@@ -39,16 +41,13 @@ from elks_mcp.domain.allowed_recipients import describe_allowed_recipients
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.payloads import Sms
-from elks_mcp.domain.phone import Number, Sender
+from elks_mcp.domain.phone import Sender
 from elks_mcp.domain.policy import Policy, largest_price
 from elks_mcp.domain.setting_declaration import write_value
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import check_folder
-
-_TEST_NUMBER = Number("+46700000000")
-"""46elks' test number: 46elks accepts texts to it, and delivers them to no phone."""
 
 _INITIALIZE = {
     "jsonrpc": "2.0",
@@ -202,6 +201,7 @@ async def _check_provider(app: App) -> list[Check]:
         checks.append(Check("fail", error.explain()))
     if configuration.settings.credentials or app.policy.simulated:
         checks += await _check_account(app)
+        checks += await check_cap(configuration.settings)
     return checks
 
 
@@ -226,7 +226,7 @@ async def _check_account(app: App) -> list[Check]:
 async def _check_sender(app: App, sender: Sender) -> Check:
     shown = write_value(sender)
     try:
-        await app.client.get_estimate(Draft(to=_TEST_NUMBER, payload=Sms(text="Hej!"), sender=sender))
+        await app.client.get_estimate(Draft(to=TEST_NUMBER, payload=Sms(text="Hej!"), sender=sender))
     except ElksError as error:
         return Check("fail", f"46elks does not accept {shown} as sender. {error.explain()}")
     return Check("ok", f"46elks returns a price for a text from {shown}.")

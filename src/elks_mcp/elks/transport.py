@@ -15,6 +15,7 @@ from ssl import SSLContext
 
 import httpx2
 
+from elks_mcp.domain.subaccounts import is_subaccount
 from elks_mcp.elks.credentials import DEFAULT_BASE_URL, Credentials
 from elks_mcp.elks.send_gate import SendGate, SendPermission, require
 from elks_mcp.elks.wire.field_types import build_unreadable
@@ -172,7 +173,8 @@ class Api:
         # Only 200 has been seen, but any 2xx is a success: 201 must not count as a refusal.
         if response.is_success:
             return body
-        raise parse_refusal(response.status_code, response.headers, body, self._secrets)
+        capped = is_subaccount(self._credentials.username)
+        raise parse_refusal(response.status_code, response.headers, body, self._secrets, of_subaccount=capped)
 
     def _read_clock(self, response: httpx2.Response) -> None:
         """Store how far 46elks' clock is ahead of ours; its Date has whole seconds."""

@@ -204,6 +204,11 @@ class Settings(OperatorRules, CredentialSettings):
         return AccountKey(self.base_url, self.account_username or sends_as, sends_as)
 
     @property
+    def time_limit(self) -> timedelta:
+        """The longest time that one request to 46elks may take."""
+        return timedelta(seconds=self.timeout)
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """The host names that clients may use over HTTP, in addition to those of this machine."""
         published = (urlsplit(normalize_url(self.public_url)).netloc,) if self.public_url else ()

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.elks.wire.field_types import LONGEST_LINE
-from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
+from elks_mcp.errors import CapReached, NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
 
 LONGEST_REFUSAL = 4096
 """In bytes. 46elks refuses with one line; a longer body, such as a proxy's page, is not quoted."""
@@ -31,12 +31,17 @@ _HINTS = {
 
 
 def parse_refusal(
-    status: int, headers: Mapping[str, str], body: bytes, secrets: Collection[str] = ()
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Collection[str] = (),
+    *,
+    of_subaccount: bool = False,
 ) -> ProviderError:
     """Return the error that an answer without success means.
 
     46elks uses 401 for credentials and 403 for everything else that it refuses; its one line of text is the
-    only further detail. `secrets` are removed from that line, in case it repeats them.
+    only further detail. `secrets` are removed from that line. `of_subaccount`: its limit may be the reason.
     """
     said = _quote(headers.get("content-type", ""), body, secrets)
     quoted = f': "{said}".' if said else "."
@@ -55,18 +60,27 @@ def parse_refusal(
             hint="Check ELKS_API_BASE_URL; it should be https://api.46elks.com/a1.",
             status=status,
         )
-    if status == 402 or _OUT_OF_FUNDS.search(said):  # noqa: PLR2004
-        return OutOfFunds(
-            f"46elks says that the account does not have enough money for this{quoted}",
-            status=status,
-            said=said,
-        )
+    if status == 402 or _OUT_OF_FUNDS.search(said) or (of_subaccount and _LIMIT.search(said)):  # noqa: PLR2004
+        kind, what = _FUNDS[of_subaccount]
+        return kind(f"46elks says that {what}{quoted}", status=status, said=said)
+    perhaps = _PERHAPS_CAPPED if of_subaccount and status == 403 else ""  # noqa: PLR2004
     return Rejected(
         f"46elks refused the request ({status}){quoted}",
-        hint=_find_hint(status, said),
+        hint=f"{_find_hint(status, said)}{perhaps}",
         status=status,
         said=said,
     )
+
+
+_LIMIT = re.compile(r"\blimit", re.IGNORECASE)
+_FUNDS: dict[bool, tuple[type[OutOfFunds], str]] = {
+    False: (OutOfFunds, "the account does not have enough money for this"),
+    True: (CapReached, "the limit of this server's subaccount is used up, or the account has no money"),
+}
+_PERHAPS_CAPPED = (
+    " If that does not explain it, the limit of this server's subaccount may be used up. 46elks does not "
+    "document how it refuses then. To see the limit: `elks-mcp cap show`."
+)
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
