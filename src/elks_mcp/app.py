@@ -14,6 +14,7 @@ from elks_mcp.contacts.recipients import Recipients
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.caller_limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
 from elks_mcp.domain.guards import is_on
+from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
@@ -293,4 +294,5 @@ def _build_options(configuration: Configuration, storage: Storage, history: Hist
         refresh_history=history.refresh,
         report_address=report_address_maker(settings.public_url, storage),
         at_night=not is_on("night", configuration.policy),
+        hides=frozenset({SMS}) if settings.dontlog else frozenset(),
     )

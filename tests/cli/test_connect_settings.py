@@ -29,6 +29,7 @@ OTHERS = {
     "ELKS_BUDGET_PER_MESSAGE": "2.50",
     "ELKS_CONFIRM": "always",
     "ELKS_CONTACTS": str(Path("/people.csv").absolute()),
+    "ELKS_DONTLOG": "true",
     "ELKS_FILES_DIR": str(Path("/lists").absolute()),
     "ELKS_GUARDS_OFF": "night",
     "ELKS_INBOUND": "known",

@@ -34,8 +34,12 @@ SET = {
     "ELKS_TOOLSETS": "sms",
     "ELKS_SMS_PER_MINUTE": "10",
     "ELKS_QUIET_PERIOD": "60",
+    "ELKS_DONTLOG": "true",
 }
 """A value for each rule, other than its default."""
+
+ALL = SET | {"ELKS_PUBLIC_URL": "https://sms.example.com"}
+"""The same, with the setting that one of them needs."""
 
 
 def test_a_setting_without_a_declaration_is_refused() -> None:
@@ -63,7 +67,7 @@ def test_every_rule_has_a_value_in_this_test() -> None:
 
 
 def test_a_value_that_is_set_reaches_the_policy_unchanged() -> None:
-    configuration = load(SET)
+    configuration = load(ALL)
     settings, policy = configuration.settings, configuration.policy
     assert Policy.model_fields.keys() == OperatorRules.model_fields.keys()
     for name, field in Policy.model_fields.items():
@@ -72,7 +76,7 @@ def test_a_value_that_is_set_reaches_the_policy_unchanged() -> None:
 
 
 def test_the_report_lists_every_rule_with_its_value() -> None:
-    rules = load(SET).list_rules(load(SET).policy, "SEK")
+    rules = load(ALL).list_rules(load(ALL).policy, "SEK")
     defaults = load({}).list_rules(load({}).policy, "SEK")
     assert {rule.variable for rule in rules} == SET.keys()
     assert all(rule.title and rule.value and rule.is_set for rule in rules)
@@ -81,8 +85,8 @@ def test_the_report_lists_every_rule_with_its_value() -> None:
 
 
 def test_the_doctor_lists_every_rule_that_is_set() -> None:
-    lines = " ".join(check.text for check in list_values(load(SET)))
-    assert re.findall(r"(\w+) = ", lines) == [name for name in NAMES if name in SET]
+    lines = " ".join(check.text for check in list_values(load(ALL)))
+    assert re.findall(r"(\w+) = ", lines) == [name for name in NAMES if name in ALL]
     assert "ELKS_ALLOWED_RECIPIENTS = +4670*****05" in lines
     assert "ELKS_BUDGET_PER_DAY = 20.00" in lines
 

@@ -1,6 +1,6 @@
 """The calls to 46elks that cost money. Only `sending` may import this module."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
 
 from elks_mcp.domain.orders import Claim, Receipt
@@ -21,7 +21,7 @@ class Dispatcher:
     """Posts claimed orders to 46elks, each exactly once per call. It never tries again.
 
     `report_to` returns the address for an order's delivery report. `endpoints` says how each kind of order
-    is built and sent.
+    is built and sent. `hides` are the kinds whose content 46elks is asked not to store.
     """
 
     def __init__(
@@ -29,10 +29,13 @@ class Dispatcher:
         post: PostForm,
         report_to: Callable[[str], Awaitable[str]] | None = None,
         endpoints: Endpoints = ENDPOINTS,
+        *,
+        hides: Collection[str] = (),
     ) -> None:
         self._post = post
         self._report_to = report_to
         self._endpoints = endpoints
+        self._hides = hides
 
     async def send(self, claim: Claim, permission: SendPermission) -> Receipt:
         """Post a claimed order now. `permission` is checked just before the first byte leaves.
@@ -46,6 +49,8 @@ class Dispatcher:
         endpoint = self._endpoints[claim.draft.kind]
         report_to = await self._report_to(claim.order_id) if self._report_to else None
         form = endpoint.build(claim.draft, report_to=report_to)
+        if claim.draft.kind in self._hides:
+            form |= endpoint.private
         return endpoint.parse_receipt(
             await self._post(endpoint.path, form, permission=permission), claim.currency
         )

@@ -1,7 +1,7 @@
 """46elks' paid endpoints, one for each kind of order: path, form, answers and price."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from elks_mcp.domain.kinds import SMS
@@ -43,10 +43,19 @@ class Endpoint:
     price: DryRunPrice | PriceRule
     """How a draft is priced. Only an endpoint that 46elks documents a dry run for has one."""
 
+    private: Mapping[str, str] = field(default_factory=dict)
+    """The fields with which 46elks does not store the content; none if it documents no such field."""
+
 
 Endpoints = Mapping[str, Endpoint]
 
 ENDPOINTS: Endpoints = {
-    SMS: Endpoint("/sms", wire.build_sms, wire.parse_receipt, DryRunPrice(wire.DRY_RUN, wire.parse_estimate))
+    SMS: Endpoint(
+        "/sms",
+        wire.build_sms,
+        wire.parse_receipt,
+        DryRunPrice(wire.DRY_RUN, wire.parse_estimate),
+        wire.PRIVATE,
+    )
 }
 """The endpoint of each kind of order."""

@@ -48,6 +48,8 @@ class StoredMessage:
     reached: dict[MessageStatus, datetime] = field(default_factory=dict)
     flash: bool = False
     dontlog: bool = False
+    is_unlisted: bool = False
+    """Whether history does not have it."""
     whendelivered: str | None = None
     subaccount: str = ""
     """The id of the subaccount that sent it; "" for the account itself, and for incoming messages."""
@@ -148,6 +150,8 @@ class MessageLog:
 
 def is_hidden(message: StoredMessage, since: datetime | None) -> bool:
     """Return whether a history that lacks what was sent after `since` lacks `message`."""
+    if message.is_unlisted:
+        return True
     return since is not None and message.direction != "incoming" and message.created_at > since
 
 

@@ -115,6 +115,7 @@ class Network:
             status="failed" if fails else "created",
             flash=asked.flash,
             dontlog=asked.dontlog,
+            is_unlisted=asked.dontlog and self.rules.dontlog_hides_message,
             whendelivered=asked.whendelivered,
             subaccount=asked.subaccount,
             pictures=self._keep(asked.pictures),

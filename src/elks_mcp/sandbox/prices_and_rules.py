@@ -47,6 +47,9 @@ class Rules:
     """Count `€` and `{}` as two GSM septets, as in the standard, instead of as 46elks documents it."""
     own_senders_only: bool = False
     """Refuse sender numbers that are not the account's own. 46elks' text for that is not known."""
+    dontlog_hides_message: bool = False
+    """Leave a message with `dontlog` out of history, as the official specification of 2018 can be read. By
+    docs/show-sms-id only its text is left out."""
     limit_refusal: str = "Usage limit reached"
     """The line that refuses a subaccount whose limit is used up. 46elks' line and status are not known."""
     limit_is_exact: bool = True

@@ -51,11 +51,14 @@ class OutboxOptions:
     at_night: bool = False
     """Whether rows of batches that have no send time go out at night, too."""
 
+    hides: frozenset[str] = frozenset()
+    """The kinds of orders whose content 46elks is asked not to store."""
+
     @property
     def pace(self) -> Pace:
         """How often a text may be sent, and how long sending one may take."""
         gap, lease = _WINDOW / self.per_minute, self.timeout + LEASE_SPARE
-        return Pace(gap=gap, lease=lease, ahead=_AHEAD, at_night=self.at_night)
+        return Pace(gap=gap, lease=lease, ahead=_AHEAD, at_night=self.at_night, hides=self.hides)
 
     @property
     def claim_size(self) -> int:

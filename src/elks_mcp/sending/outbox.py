@@ -61,7 +61,8 @@ class Outbox:
         options: OutboxOptions,
     ) -> Self:
         """Return an outbox that sends by `post`, so that no other package needs the dispatcher."""
-        return cls(client, storage, Dispatcher(post, options.report_address), checks, clock, options)
+        dispatcher = Dispatcher(post, options.report_address, hides=options.hides)
+        return cls(client, storage, dispatcher, checks, clock, options)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -20,6 +20,7 @@ def find_conflicts(
     found = {
         "allowed_recipients": _find_missing_contacts(settings, unreadable),
         "account_username": _find_wrong_account(settings),
+        "dontlog": _find_missing_reports(settings, unreadable),
     }
     return {name: _describe(name, values[name], reason) for name, reason in found.items() if reason}
 
@@ -47,3 +48,13 @@ def _find_wrong_account(settings: Settings) -> str:
     if account is None or username == account or not is_main_account(username):
         return ""
     return "it is another account than ELKS_API_USERNAME, which is not a subaccount (a…); unset it"
+
+
+def _find_missing_reports(settings: Settings, unreadable: set[str]) -> str:
+    """Return the reason if a text whose answer is lost could not be cleared any more."""
+    if not settings.dontlog or settings.public_url or "ELKS_PUBLIC_URL" in unreadable:
+        return ""
+    return (
+        "a text whose answer is lost could not be looked up in history, and only a delivery report would say "
+        "whether it was sent; set ELKS_PUBLIC_URL as well, or unset it"
+    )

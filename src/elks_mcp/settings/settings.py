@@ -105,6 +105,18 @@ class Settings(OperatorRules, CredentialSettings):
     """Seconds after which a text counts as not accepted if 46elks did not answer and its history does not
     list the text. If 46elks takes longer than this to accept a text, the text can be sent twice."""
 
+    dontlog: Annotated[
+        Switch,
+        RuleSetting(
+            "ELKS_DONTLOG",
+            "46elks stores the words of sent texts",
+            show=lambda on: "no: history shows them without" if on else "yes",
+        ),
+    ] = False
+    """Ask 46elks not to store the words of sent texts. History then lists them without, so a text whose
+    answer is lost cannot be looked up: only its delivery report clears it. It needs `ELKS_PUBLIC_URL`.
+    [Safety](safety.md#texts-that-46elks-does-not-store) says what else it breaks."""
+
     contacts: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_CONTACTS")] = None
     """The people who can be texted by name: a `.vcf` file, a directory of `.vcf` files, or a `.csv`
     file. It is read again when it changes, and never written. Default: none."""

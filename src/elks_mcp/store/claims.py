@@ -156,6 +156,7 @@ def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
         "attempts": claim.attempt,
         "attempted_at": tx.now,
         "attempted_as": tx.account.sends_as,
+        "is_hidden": claim.draft.kind in pace.hides,
         "absent_at": None,
         "charged_at": tx.now,
         "changed_at": tx.now,

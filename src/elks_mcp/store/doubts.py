@@ -74,6 +74,8 @@ class Doubts:
 
         History as one API username sees it proves that a message was sent, and never that one of another
         username was not: it is not documented what a subaccount sees of its account, and the other way round.
+        The same holds for a message whose content 46elks was asked not to store. Such an order waits for its
+        delivery report, and becomes unknown without one.
         """
         rows = tx.all(select(orders).where(_in_doubt(tx, self._kind)).with_for_update())
         judge = tx.kinds[self._kind].judge
@@ -115,10 +117,10 @@ def _prepare(
 
 
 def _limit(tx: Tx, row: Row[Any], verdict: Verdict | None) -> Verdict | None:
-    """Return a verdict, or None if it only follows from what this API username does not see."""
+    """Return a verdict, or None if it follows from what history may not show."""
     # Versions that had no column for it made every attempt with the username of the account.
     is_anothers = (row.attempted_as or tx.account.username) != tx.account.sends_as
-    return None if verdict and not verdict.message and is_anothers else verdict
+    return None if verdict and not verdict.message and (is_anothers or row.is_hidden) else verdict
 
 
 def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, quiet: timedelta) -> None:

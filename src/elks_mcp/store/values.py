@@ -162,6 +162,9 @@ class Pace(NamedTuple):
     at_night: bool = False
     """Whether rows of batches that have no send time go out at night, too."""
 
+    hides: frozenset[str] = frozenset()
+    """The kinds of orders whose content 46elks is asked not to store."""
+
 
 class PriorOrders(NamedTuple):
     """Earlier orders that matter for a draft."""

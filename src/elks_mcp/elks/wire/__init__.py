@@ -16,7 +16,7 @@ from elks_mcp.elks.wire.history import (
 )
 from elks_mcp.elks.wire.numbers import build_number, parse_numbers
 from elks_mcp.elks.wire.refusals import parse_refusal, parse_retry_after
-from elks_mcp.elks.wire.sms import DRY_RUN, build_sms, parse_estimate, parse_receipt
+from elks_mcp.elks.wire.sms import DRY_RUN, PRIVATE, build_sms, parse_estimate, parse_receipt
 from elks_mcp.elks.wire.subaccounts import (
     build_limit,
     build_subaccount,
@@ -29,6 +29,7 @@ from elks_mcp.elks.wire.webhooks import parse_incoming, parse_report
 __all__ = [
     "DRY_RUN",
     "PAGE_SIZE",
+    "PRIVATE",
     "build_history_query",
     "build_limit",
     "build_number",

@@ -21,6 +21,9 @@ from elks_mcp.elks.wire.field_types import (
 DRY_RUN = {"dryrun": "yes"}
 """The field of the form with which 46elks returns the price, sends nothing and charges nothing."""
 
+PRIVATE = {"dontlog": "message"}
+"""The field with which 46elks does not store the text, so that history has none (docs/send-sms)."""
+
 
 def build_sms(draft: Draft, *, report_to: str | None = None) -> dict[str, str]:
     """Build the form of POST /sms.

@@ -93,6 +93,7 @@ orders = Table(
     Column("attempts", Integer, nullable=False),
     Column("attempted_at", Moment),
     Column("attempted_as", Text),
+    Column("is_hidden", Boolean, nullable=False, server_default=false()),
     Column("lease", String(32)),
     Column("absent_at", Moment),
     Column("message_id", String(100)),

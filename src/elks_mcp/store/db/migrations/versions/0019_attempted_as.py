@@ -1,4 +1,4 @@
-"""The credentials that an attempt was made with.
+"""How an attempt was made: with which credentials, and whether history shows its content.
 
 Revision ID: 0019
 Revises: 0016
@@ -12,5 +12,6 @@ down_revision = "0016"
 
 
 def upgrade() -> None:
-    """Add the column for the API username; earlier attempts have none."""
+    """Add the columns; earlier attempts have no API username."""
     op.add_column("orders", sa.Column("attempted_as", sa.Text(), nullable=True))
+    op.add_column("orders", sa.Column("is_hidden", sa.Boolean(), server_default=sa.false(), nullable=False))
