@@ -1,0 +1,1 @@
+"""Pictures from files: checked before decoding, turned, made small, without hidden facts."""
