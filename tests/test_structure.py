@@ -21,6 +21,7 @@ TOPICS = {
     "batch_results": "what became of each row of a batch",
     "batch_approval": "how a person is asked about a batch, how it is stored, the command that approves",
     "batch_plans": "what a batch will send, to whom and for how much, before it is started",
+    "mms": "picture messages: 46elks' format, the guard, the toolset, the simulated ones",
     "numbers": "the account's own numbers: 46elks' format, what they are for, commands, the simulated ones",
     "subaccounts": "credentials with a cap that 46elks enforces",
     "my_number": "the operator's own number",

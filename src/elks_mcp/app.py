@@ -20,6 +20,7 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.credentials import Credentials
+from elks_mcp.elks.kinds_read import KindsRead
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api
 from elks_mcp.embedded_sandbox import EmbeddedSandbox, open_embedded_sandbox
@@ -253,7 +254,9 @@ def _assemble(
     contacts: AcceptedContacts,
 ) -> App:
     api, storage, clock, limits, counters = parts
-    settings, policy, client = configuration.settings, configuration.policy, ElksClient(api)
+    settings, policy = configuration.settings, configuration.policy
+    price = sandbox.box.rules.mms_price if sandbox and settings.mms_price is None else settings.mms_price
+    client = ElksClient(api, kinds=KindsRead.of(policy.toolsets, mms_price=price))
     # Requests that the server makes by itself, for all callers, are not in this count.
     counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
     taint_log = TaintLog()

@@ -8,7 +8,8 @@
     ├─ NotApproved         a person, by approving
     ├─ NotSent             an order that 46elks refused or did not receive; its message says why
     ├─ Misconfigured       the operator, in the environment
-    │  └─ UnreadableContacts   the operator: the files that ELKS_CONTACTS names
+    │  ├─ UnreadableContacts   the operator: the files that ELKS_CONTACTS names
+    │  └─ UnknownPrice     the operator, by setting the price
     ├─ StateUnavailable    the operator, or time: the database of queued texts
     │  └─ StateUncertain   unknown: the database may have stored the change
     └─ ProviderError       46elks, or the connection to it
@@ -116,6 +117,12 @@ class UnreadableContacts(Misconfigured):
     code = "unreadable_contacts"
     default_hint = "Phone numbers can be used without contacts."
     retry = "Retrying works once the contacts can be read, without a restart."
+
+
+class UnknownPrice(Misconfigured):
+    """46elks quotes no price for the order, and none was seen, so nothing is sent."""
+
+    code = "unknown_price"
 
 
 class StateUnavailable(ElksError):

@@ -40,6 +40,7 @@ OTHERS = {
     "ELKS_MAX_PARTS": "2",
     "ELKS_MAX_PER_NUMBER": "3",
     "ELKS_METRICS_FROM": "192.0.2.7",
+    "ELKS_MMS_PRICE": "1.25",
     "ELKS_PHONE_NUMBER": "+46701740699",
     "ELKS_POLL_SECONDS": "5",
     "ELKS_PUBLIC_URL": "https://sms.example.com",

@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.toolsets import DEFAULT_TOOLSETS, Toolset
 from elks_mcp.errors import Misconfigured
 from elks_mcp.mcp_server.server import TOOLSETS, build_misconfigured_server, build_server
-from elks_mcp.sandbox import Sandbox
+from elks_mcp.sandbox import SAMPLE, Sandbox
 from elks_mcp.settings import load
 from tests.support.connecting import ERAS, PHONE, Way, call, connected, data, live, posted, words
 from tests.support.token_cases import ask
@@ -35,12 +36,13 @@ def test_every_toolset_has_tools_and_every_tool_is_in_one_toolset() -> None:
     assert all(NAMES.values())
 
 
-def test_only_the_toolsets_sms_and_batches_have_tools_that_send_or_cancel() -> None:
+def test_only_the_toolsets_sms_batches_and_mms_have_tools_that_send_or_cancel() -> None:
     changing = {
         toolset: [tool.name for tool in tools if not (tool.annotations and tool.annotations.read_only_hint)]
         for toolset, tools in TOOLSETS.items()
     }
     assert changing.pop(Toolset.SMS) == ["send_sms", "cancel_sms", "ask_by_sms"]
+    assert changing.pop(Toolset.MMS) == ["send_mms"]
     assert changing.pop(Toolset.BATCHES) == ["plan_batch", "start_batch", "stop_batch"]
     assert not any(changing.values())
 
@@ -115,7 +117,7 @@ def test_an_unknown_toolset_is_a_configuration_error_with_the_list(value: str, w
     with pytest.raises(Misconfigured, match=wrong) as caught:
         load({"ELKS_TOOLSETS": value})
     if "calendar" in value:
-        assert "sms, batches, inbox, account, policy, all" in str(caught.value)
+        assert "sms, batches, inbox, account, policy, mms, all" in str(caught.value)
 
 
 async def test_a_misconfigured_server_lists_the_same() -> None:
@@ -136,6 +138,7 @@ RECEIVED = {"from": PHONE, "timeout": 0}
 TEXT = {"to": PHONE, "message": "Hej"}
 LATER = {**TEXT, "sendAt": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="minutes")}
 MANY = {"message": "Hej", "recipients": [PHONE, "+46701740606"]}
+PICTURE = {"to": PHONE, "image": f"data:image/png;base64,{b64encode(SAMPLE.content).decode()}"}
 REFUSED = {"to": "+4799999999", "message": "Hej"}
 CALLS: dict[str, list[dict[str, Any]]] = {
     "send_sms": [TEXT, TEXT, {**TEXT, "dryRun": True}, LATER, REFUSED, {}],
@@ -154,6 +157,8 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "check_batch": [{"batchId": "B-22222222"}],
     "stop_batch": [{"batchId": "B-22222222", "change": "cancel"}],
     "explain_policy": [{}],
+    "send_mms": [PICTURE, PICTURE, {**PICTURE, "dryRun": True}, {"to": PHONE, "image": "cat.png"}, {}],
+    "get_image": [{"messageId": "m" + "0" * 32}, {"messageId": "O-22222222"}, {}],
 }
 """Calls that succeed and that fail; a new tool needs some too."""
 

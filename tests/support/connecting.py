@@ -18,6 +18,7 @@ from mcp_types import (
     ElicitRequestFormParams,
     ElicitRequestParams,
     ElicitResult,
+    ImageContent,
     InputRequiredResult,
     TextContent,
 )
@@ -172,7 +173,8 @@ def in_process(
 
 def words(result: CallToolResult) -> str:
     """Return the text of an answer."""
-    (block,) = result.content
+    block, *pictures = result.content
+    assert all(isinstance(picture, ImageContent) for picture in pictures)
     assert isinstance(block, TextContent)
     return block.text
 
@@ -189,9 +191,11 @@ def findings(answer: CallToolResult) -> dict[str, str]:
 
 
 def posted(box: Sandbox, *, dry_run: bool = False) -> list[dict[str, str]]:
-    """List the forms of POST /sms that reached 46elks: the paid ones, or the dry runs."""
+    """List the forms of POST /sms and /mms that reached 46elks: the paid ones, or the dry runs."""
     posts = [
-        request for request in box.requests if request.method == "POST" and request.path.endswith("/sms")
+        request
+        for request in box.requests
+        if request.method == "POST" and request.path.endswith(("/sms", "/mms"))
     ]
     return [dict(post.form) for post in posts if (post.form.get("dryrun") == "yes") is dry_run]
 

@@ -33,12 +33,12 @@ def new_box(clock: Clock | None = None) -> Sandbox:
     return Sandbox(clock=sandbox.ManualClock((clock or Clock()).now()))
 
 
-async def tell_number(box: Sandbox, url: str) -> None:
-    """Have incoming texts posted to an address of this machine."""
+async def tell_number(box: Sandbox, url: str, field: str = "sms_url") -> None:
+    """Have incoming texts, or MMS with `mms_url`, posted to an address of this machine."""
     box.webhook_ports.add(urlsplit(url).port or 0)
     api = api_of(box)
     [number] = (await _get(box, "/numbers"))["data"]
-    await api.ask(f"/numbers/{number['id']}", {"sms_url": url})
+    await api.ask(f"/numbers/{number['id']}", {field: url})
     await api.aclose()
 
 

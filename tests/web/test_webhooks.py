@@ -11,13 +11,13 @@ from mcp import Client
 from elks_mcp import sandbox
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import Number
-from elks_mcp.sandbox import Fault, Sandbox
+from elks_mcp.sandbox import SAMPLE, Fault, Sandbox
 from tests.support.clocks import ManualClock
 from tests.support.connecting import ERAS, PHONE, Era, call, come_true, data, posted, until, words
 from tests.support.provider import gets
 from tests.support.stores import failing
 from tests.support.web import Site, post, site
-from tests.support.webhook_cases import INCOMING, STRANGER, arrived, new_box, webhook_site
+from tests.support.webhook_cases import INCOMING, STRANGER, arrived, new_box, tell_number, webhook_site
 
 pytestmark = pytest.mark.anyio
 
@@ -90,6 +90,21 @@ async def test_an_opt_out_by_webhook_counts_from_the_moment_it_is_received() -> 
         refused = await call(client, "send_sms", to=PHONE, message="Hej igen")
         assert len(gets(box, "/sms")) == looked
     assert refused.is_error
+    assert "opted_out" in words(refused)
+    assert len(posted(box)) == 1
+
+
+async def test_an_mms_by_webhook_is_stored_and_an_opt_out_in_it_counts() -> None:
+    """P6: with the toolset off, too, since only a webhook that was set at 46elks arrives."""
+    async with webhook_site(ELKS_MMS_PRICE="1.25") as (box, served), served.client() as client:
+        await tell_number(box, await served.hook("mms"), "mms_url")
+        await call(client, "send_sms", to=PHONE, message="Hej")
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        box.receive(PHONE, "STOPP", pictures=[SAMPLE.content])
+        await until(lambda: [each.status for each in box.webhooks if each.kind == "incoming"] == [204])
+        waited = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
+        refused = await call(client, "send_sms", to=PHONE, message="Hej igen")
+    assert (waited["message"]["kind"], waited["message"]["untrustedText"]) == ("mms", "STOPP")
     assert "opted_out" in words(refused)
     assert len(posted(box)) == 1
 

@@ -90,6 +90,8 @@ def report_message(message: Message, order: Order | None, people: People) -> Sta
     """Return the status of a message that 46elks knows. `order`: its order, if there is one."""
     status = _find_newest(message, order)
     meaning = _MEANINGS.get(status, "46elks' documentation does not explain this status.")
+    if message.is_picture and status == "sent":
+        meaning = "passed on to the phone's operator; 46elks reports no delivery of an MMS."
     return StatusAnswer(
         status=status,
         meaning=" ".join([meaning, *(note_overcharge(order) if order else ())]),

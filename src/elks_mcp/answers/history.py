@@ -50,7 +50,7 @@ class HistoryEntry(StructuredAnswer):
     ] = None
     kind: Annotated[
         Literal["sms", "mms"],
-        Field(description="mms: a picture message, whose pictures this server cannot show yet."),
+        Field(description="mms: a picture message."),
     ] = "sms"
     cost: MoneyField | None = None
     parts: int | None = None
@@ -154,7 +154,7 @@ def _entry_in_words(entry: HistoryEntry, fence: str) -> str:
 def _content_in_words(entry: HistoryEntry, fence: str) -> str:
     """Return the text of an entry; notes on empty texts and pictures are outside the marks."""
     text = entry.text if entry.untrusted_text is None else entry.untrusted_text
-    notes = ["(a picture message, which this server cannot show yet)"] if entry.kind == "mms" else []
+    notes = ["(a picture message)"] if entry.kind == "mms" else []
     if text is None:
         notes.append("(text not stored)")
     elif not text.strip() and entry.kind == "sms":

@@ -6,6 +6,7 @@ from elks_mcp.answers.results import Found
 from elks_mcp.answers.sandbox import find_phones_page, is_simulated
 from elks_mcp.answers.schedule import SendForecast
 from elks_mcp.app import App
+from elks_mcp.domain.kinds import MMS
 from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState, Quote
 from elks_mcp.domain.phone import Number, written
 from elks_mcp.domain.policy import Mode, Policy
@@ -105,6 +106,8 @@ def explain_order(app: App, order: Order, forecast: SendForecast) -> str:
             return f"it could not be sent in time, and will not be sent. {order.status_reason}"
         case _:
             settled = _SETTLED.get(order.state, order.status_reason)
+            if order.kind == MMS and order.state is OrderState.SENT:
+                settled = "46elks accepted it."
             return _explain_failure(order) if order.has_failed_unsent else settled
 
 

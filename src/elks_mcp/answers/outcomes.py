@@ -1,16 +1,22 @@
 """Report the outcome of a planned text, for every interface that sends."""
 
 from contextlib import suppress
+from typing import TypeVar
 
 from elks_mcp.answers import build
-from elks_mcp.answers.results import SendAnswer
+from elks_mcp.answers.mms import MmsAnswer, report_mms_dry_run, report_mms_order
+from elks_mcp.answers.results import OrderAnswer, SendAnswer
 from elks_mcp.answers.schedule import SendForecast, find_forecast
 from elks_mcp.app import App
+from elks_mcp.domain.orders import Order
+from elks_mcp.domain.payloads import PreparedImage
 from elks_mcp.domain.signature import sign
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.sending.outcomes import SendOutcome
 from elks_mcp.sending.plan import DryRunOnly, Ready
 from elks_mcp.sending.row_to_my_number import RowToMyNumber
+
+AnyOrderAnswer = TypeVar("AnyOrderAnswer", bound=OrderAnswer)
 
 _APPROVED_ELSEWHERE = "It was not approved here: a person approved it elsewhere before that."
 
@@ -22,17 +28,36 @@ async def report_outcome(app: App, outcome: DryRunOnly | SendOutcome, message: s
     """
     if isinstance(outcome, DryRunOnly):
         return build.report_dry_run(app, outcome.quote)
+    order, forecast = await _read_order(app, outcome)
+    text = sign(message, app.policy.signature)
+    answer = build.report_order(app, order, text, forecast, repeated=outcome.is_repeat)
+    return _note_approval(answer, outcome)
+
+
+async def report_mms_outcome(app: App, outcome: DryRunOnly | SendOutcome, image: PreparedImage) -> MmsAnswer:
+    """Return the answer about the outcome of a planned MMS with a picture."""
+    if isinstance(outcome, DryRunOnly):
+        return report_mms_dry_run(app, outcome.quote, image)
+    order, forecast = await _read_order(app, outcome)
+    answer = report_mms_order(app, order, image, forecast, repeated=outcome.is_repeat)
+    return _note_approval(answer, outcome)
+
+
+async def _read_order(app: App, outcome: SendOutcome) -> tuple[Order, SendForecast]:
+    """Return the order with the findings of this request, and when it will be sent."""
     order, planned = outcome.order, outcome.planned
     forecast = SendForecast()
     with suppress(StateUnavailable):
         forecast = await find_forecast(app, order)
     if isinstance(planned, Ready) and not outcome.is_repeat:  # stored findings lack the quoted texts
         order = order.model_copy(update={"findings": planned.quote.findings})
-    text = sign(message, app.policy.signature)
-    answer = build.report_order(app, order, text, forecast, repeated=outcome.is_repeat)
-    if outcome.is_approved_elsewhere:
-        return answer.model_copy(update={"notes": (*answer.notes, _APPROVED_ELSEWHERE)})
-    return answer
+    return order, forecast
+
+
+def _note_approval(answer: AnyOrderAnswer, outcome: SendOutcome) -> AnyOrderAnswer:
+    if not outcome.is_approved_elsewhere:
+        return answer
+    return answer.model_copy(update={"notes": (*answer.notes, _APPROVED_ELSEWHERE)})
 
 
 async def report_row_to_my_number(app: App, sent: RowToMyNumber) -> str:

@@ -49,3 +49,8 @@ class People:
 async def read_people(app: App) -> People:
     """Return the names for people, from the contacts as they are now, or as of the last reading."""
     return People(await app.contacts.read_leniently())
+
+
+def name_number(name: str | None, number: str) -> str:
+    """Return a person by name and number, or only by number: `Åsa B (+46701740605)`."""
+    return f"{name} ({number})" if name else number

@@ -4,11 +4,12 @@ The first words of each text are the status. Only `untrusted_text` and `untruste
 strangers wrote.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from elks_mcp.answers.history import ReplyAnswer
+from elks_mcp.answers.people import name_number
 from elks_mcp.answers.structured import (
     Answer,
     ContactName,
@@ -82,6 +83,9 @@ ScheduledFor = Annotated[
 class OrderAnswer(MissedReport):
     """The outcome of a request to send something. A subclass has the fields of its kind."""
 
+    FOLLOWING: ClassVar[str] = "For its status, call check_sms_status"
+    """The words before the ids of the order."""
+
     status: Literal[
         "dry_run", "scheduled", "sent", "queued", "sending", "in_doubt", "unknown", "delivered", "failed"
     ]
@@ -121,7 +125,7 @@ class OrderAnswer(MissedReport):
         if self.order_id:
             ids = f"order {self.order_id}" + (f", 46elks id {self.message_id}" if self.message_id else "")
             cancel = ", or to cancel it cancel_sms" if self.status == "scheduled" else ""
-            lines.append(f"For its status, call check_sms_status{cancel}: {ids}.")
+            lines.append(f"{self.FOLLOWING}{cancel}: {ids}.")
         return "\n".join([*lines, *(f"Note: {finding.in_words}" for finding in self.findings), *self.notes])
 
 
@@ -270,11 +274,6 @@ class BalanceAnswer(Answer):
             else f", about {self.texts_left} texts of one part by the last price seen"
         )
         return f"Balance: {format_money(self.balance)}{worth}."
-
-
-def name_number(name: str | None, number: str) -> str:
-    """Return a person by name and number, or only by number: `Åsa B (+46701740605)`."""
-    return f"{name} ({number})" if name else number
 
 
 def describe_size(parts: int, encoding: Encoding) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetPydanticSchema
 from pydantic.alias_generators import to_camel
@@ -49,8 +49,20 @@ def _in_zone(value: Any, zone: tzinfo | None) -> Any:
     return tuple(_in_zone(each, zone) for each in value) if isinstance(value, tuple) else value
 
 
+class AttachedImage(NamedTuple):
+    """A picture that an answer carries beside its fields and its text."""
+
+    content: bytes
+    media_type: str
+
+
 class Answer(StructuredAnswer):
     """The answer of a tool. The first words of its text are its status."""
+
+    @property
+    def images(self) -> tuple[AttachedImage, ...]:
+        """The pictures that follow the text."""
+        return ()
 
     def in_words(self) -> str:
         """Return the fields as text."""

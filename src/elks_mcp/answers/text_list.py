@@ -162,7 +162,7 @@ def _content(text: ListedText) -> str:
 
 def _facts(text: ListedText) -> list[str]:
     facts = [
-        "a picture, which cannot be shown yet" if text.picture else "",
+        "a picture" if text.picture else "",
         text.status,
         "automatic reply" if text.automatic else "",
         OPT_OUT_PHRASES[text.opt_out] if text.opt_out else "",

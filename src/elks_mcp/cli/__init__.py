@@ -53,6 +53,8 @@ _START_HERE = {
 }
 _TEXT = {
     "send": ("elks_mcp.cli.sms:send", "Send a text, now or later."),
+    "send-mms": ("elks_mcp.cli.mms:send_mms", "Send a picture (MMS) to a Swedish number."),
+    "image": ("elks_mcp.cli.mms:save_image", "Save a picture of an MMS in a file."),
     "batch": (
         "elks_mcp.cli.batches:batch",
         "Send one text to many people: plan, start, follow, stop.",
@@ -111,6 +113,7 @@ _SYNONYMS = {
         "caps kill killswitch subaccount": ("cap",),
         "phones simulator": ("sandbox",),
         "message sms text": ("send",),
+        "mms photo picture": ("send-mms", "image"),
         "list log messages sent texts": ("history",),
         "incoming read received replies": ("inbox",),
         "listen watch": ("wait", "history --follow"),

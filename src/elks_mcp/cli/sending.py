@@ -1,11 +1,11 @@
 """Send a text from the command line: ask the person at the terminal, then carry it out."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import click
 
-from elks_mcp.answers.outcomes import report_outcome
-from elks_mcp.answers.results import SendAnswer
+from elks_mcp.answers.outcomes import AnyOrderAnswer, report_outcome
+from elks_mcp.answers.results import OrderAnswer, SendAnswer
 from elks_mcp.app import App
 from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.exit_codes import ExitCode
@@ -24,14 +24,18 @@ from elks_mcp.domain.approval import write_question
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.orders import Quote
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.send_times import format_send_time
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
-from elks_mcp.sending.outcomes import carry_out
+from elks_mcp.sending.outcomes import SendOutcome, carry_out
 from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready
 from elks_mcp.sending.send_requests import SendRequest, SmsRequest
+
+Report = Callable[[App, DryRunOnly | SendOutcome], Awaitable[AnyOrderAnswer]]
+"""Returns the answer about an outcome."""
 
 _INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
 _HOW_TO_SEND = "To send it, add --no-dry-run, which asks you first, or set DRY_RUN=false."
@@ -41,9 +45,21 @@ NO_TERMINAL = "Standard input is not a terminal"
 
 
 def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer | None:
-    """Send a text after the questions that it needs, and return the outcome.
+    """Send a text, and return the outcome. `send_order` explains the arguments and the errors."""
 
-    A question of a guard is always asked. `yes`: do not ask whether to send a text that no guard asks about.
+    async def report(app: App, outcome: DryRunOnly | SendOutcome) -> SendAnswer:
+        return await report_outcome(app, outcome, request.message)
+
+    return send_order(session, request, report, yes=yes)
+
+
+def send_order(
+    session: Session, request: SendRequest, report: Report[AnyOrderAnswer], *, yes: bool
+) -> AnyOrderAnswer | None:
+    """Send something after the questions that it needs, and return the outcome.
+
+    A question of a guard is always asked. `report`: returns the answer about an outcome. `yes`: do not ask
+    whether to send what no guard asks about.
 
     Returns:
         The outcome; None if the text waits for a person's approval, which was then printed.
@@ -58,7 +74,7 @@ def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer
         _say_what_to_run(session, planned)
         return None
     decision = ask(session, planned, yes=yes)
-    answer = _carry_out(session, planned, decision, request.message)
+    answer = _carry_out(session, planned, decision, report)
     if app.policy.simulated:
         notes = (*answer.notes, explain_sandbox()) if session.as_json else answer.notes
         answer = answer.model_copy(update={"notes": notes})
@@ -91,12 +107,15 @@ def _describe_step(planned: Planned) -> str:
     return "Checking …" if isinstance(planned, DryRunOnly) else "Sending …"
 
 
-def _carry_out(session: Session, planned: Planned, decision: Decision, message: str) -> SendAnswer:
+def _carry_out(
+    session: Session, planned: Planned, decision: Decision, report: Report[AnyOrderAnswer]
+) -> AnyOrderAnswer:
     """Send or decline the text. Declining one that was approved elsewhere returns its outcome."""
     app, declined = session.app, decision is Decision.DECLINED
     try:
         with progress("Declining …" if declined else _describe_step(planned)):
-            return session.do(_send, app, planned, decision, message)
+            answer: AnyOrderAnswer = session.do(_send, app, planned, decision, report)
+            return answer
     except NotApproved:
         if declined:
             raise NotApproved(DECLINED) from None
@@ -106,9 +125,10 @@ def _carry_out(session: Session, planned: Planned, decision: Decision, message: 
         raise click.exceptions.Exit(ExitCode.UNKNOWN) from None
 
 
-async def _send(app: App, planned: Planned, decision: Decision, message: str) -> SendAnswer:
-    outcome = await carry_out(app.planner, planned, decision, app.settle_time)
-    return await report_outcome(app, outcome, message)
+async def _send(
+    app: App, planned: Planned, decision: Decision, report: Report[AnyOrderAnswer]
+) -> AnyOrderAnswer:
+    return await report(app, await carry_out(app.planner, planned, decision, app.settle_time))
 
 
 def confirm_or_decline(question: str) -> bool:
@@ -123,14 +143,18 @@ def confirm_or_decline(question: str) -> bool:
 def _describe(quote: Quote, contacts: Contacts, policy: Policy) -> list[str]:
     """Return what is sent to whom for how much, and when, for the ordinary question."""
     draft, home = quote.draft, policy.home
+    parts = f", {format_count(quote.parts, 'part')}" if draft.payload.BY_PART else ""
+    encoding = f" ({draft.payload.encoding})" if isinstance(draft.payload, Sms) else ""
     facts = {
         "to": f"{show_person(contacts.find_name(draft.to), draft.to.e164, home)} ({draft.to.country})",
         "from": show_number(written(draft.sender), home),
         "at": format_send_time(draft.send_at, draft.to, policy.time_zone) if draft.send_at else "",
-        "cost": f"{quote.estimate.price}, {format_count(quote.parts, 'part')} ({draft.sms.encoding})",
+        "with": draft.payload.attachment,
+        "cost": f"{quote.estimate.price}{parts}{encoding}",
     }
     notes = [row for each in quote.findings for row in wrap(f"Note: {each.in_words}")]
-    return [*quote_lines(draft.text, measure_columns()), *list_facts(facts), *notes]
+    quoted = quote_lines(draft.text, measure_columns()) if draft.text else []
+    return [*quoted, *list_facts(facts), *notes]
 
 
 def _say_what_to_run(session: Session, planned: NeedsApproval) -> None:
@@ -154,13 +178,13 @@ def print_waiting(
         say("\n".join(wrap(f"{message} {hint}")), err=True)
 
 
-def describe_outcome(session: Session, answer: SendAnswer) -> list[str]:
-    """Return the outcome of a request to send a text, in rows for a person."""
+def describe_outcome(session: Session, answer: OrderAnswer) -> list[str]:
+    """Return the outcome of a request to send something, in rows for a person."""
     home = session.app.policy.home
     facts = {
         "to": f"{show_person(answer.to_name, answer.to, home)} ({answer.country})",
         "from": show_number(answer.sender, home),
-        "cost": f"{answer.price}, {format_count(answer.parts, 'part')} ({answer.encoding})",
+        "cost": f"{answer.price}, {answer.size_in_words}",
         "order": answer.order_id or "",
     }
     notes = [f"Note: {each.in_words}" for each in answer.findings]
@@ -172,8 +196,8 @@ def describe_outcome(session: Session, answer: SendAnswer) -> list[str]:
     return [*wrap(answer.summary), *list_facts(facts), *rows]
 
 
-def find_code(answer: SendAnswer) -> ExitCode:
-    """Return the exit code for the outcome of a request to send a text."""
+def find_code(answer: OrderAnswer) -> ExitCode:
+    """Return the exit code for the outcome of a request to send something."""
     return _CODES.get(answer.status, ExitCode.DONE)
 
 

@@ -13,6 +13,7 @@ from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.numbers import NumberChange, OwnNumber
 from elks_mcp.domain.phone import Number, parse_number
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
 from elks_mcp.inbound.webhook_addresses import webhook_address
 from elks_mcp.runtime.launcher import show_command
@@ -38,6 +39,8 @@ def show_webhooks(configuration: Configuration) -> int:
     async def work(app: App) -> int:
         url = _public_url(configuration)
         say(f"Incoming texts:   {await webhook_address(url, app.storage, 'sms')}")
+        if Toolset.MMS in app.policy.toolsets:
+            say(f"Incoming MMS:     {await webhook_address(url, app.storage, 'mms')}")
         say(f"Delivery reports: {await webhook_address(url, app.storage, 'delivery')}?ref=O-…")
         say("These addresses contain secrets: anyone who knows one can pretend to be 46elks.")
         say("Delivery reports need no setting at 46elks.")
@@ -59,7 +62,7 @@ def show_webhooks(configuration: Configuration) -> int:
 @yes_option
 @with_settings()
 def set_webhooks(configuration: Configuration, phone: str, *, new_secret: bool, yes: bool) -> int:
-    """Forward incoming texts to this server.
+    """Forward incoming texts to this server, and MMS if the toolset mms is on.
 
     Sets the number PHONE of the account, or ELKS_PHONE_NUMBER. Its current setting is shown first.
 
@@ -127,7 +130,8 @@ async def _change(
     """
     number = await _find(app, phone)
     say(f"{number.number} now: {_describe(number, ours)}")
-    is_set = (address or "") == number.sms_url
+    pictures = await _find_mms_address(app, address, is_new=then is not None)
+    is_set = (address or "") == number.sms_url and pictures in {None, number.mms_url}
     if is_set and not then:
         say("Nothing needs to be changed.")
         return 0
@@ -136,11 +140,20 @@ async def _change(
         say("Nothing was changed.")
         return 1
     if not is_set:
-        await app.client.configure_number(number, NumberChange(sms_url=address or ""))
+        await app.client.configure_number(number, NumberChange(sms_url=address or "", mms_url=pictures))
     if then:  # only now, since 46elks uses the previous address until it takes the new one
         await then()
     say(f"Incoming texts are now {change}.")
     return 0
+
+
+async def _find_mms_address(app: App, address: str | None, *, is_new: bool) -> str | None:
+    """Return where MMS go if texts go to `address`: "" for nowhere, None to leave that as it is."""
+    if Toolset.MMS not in app.policy.toolsets:
+        return None
+    if address is None:
+        return ""
+    return await webhook_address(_public_url(app.configuration), app.storage, "mms", following=is_new)
 
 
 async def _find(app: App, phone: str) -> OwnNumber:

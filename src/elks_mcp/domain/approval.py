@@ -50,21 +50,28 @@ def write_question(
     text, recipient = order.text or "", describe_recipient(order, contacts)
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
     time, size, code = _list_time(order, zone), describe_size(order), f"Approval {order.approval_code}."
-    first = f"{order.payload.QUESTION} {recipient} from {visible(written(order.sender))}?"
+    first = f"{order.payload.QUESTION} {recipient} from {visible(written(order.sender))}{_attach(order)}?"
     last = f"It goes to {recipient} for {size}."
     why = [f"You are asked because of: {name_guards(reasons)}.", *_list_reasons(order, reasons)]
     begin, end = _enclose(text)
     if columns is None:
         when = f", on {format_send_time(order.send_at, order.to, zone)}" if order.send_at else ""
-        above, below = [first, f"{size}{when}. {begin}"], [f"{end} {code}{shown}", *why, last, *time]
+        above, below = [first, f"{size}{when}. {begin}"], [f"{end} {code}{shown}".strip(), *why, last, *time]
     else:
-        above, below = [first, *time, f"{size}.{shown} {code}", *why, begin], [f"{end} {last}", *time]
-    quoted = quote_lines(text, columns or FORM_COLUMNS)
+        above, below = [first, *time, f"{size}.{shown} {code}", *why, begin], [f"{end} {last}".strip(), *time]
+    quoted = quote_lines(text, columns or FORM_COLUMNS) if text else []
     return "\n".join([*lay_out(above, columns), *quoted, *lay_out(below, columns)])
+
+
+def _attach(order: Order) -> str:
+    """Return what goes with the text, after a comma, or ""."""
+    return f", with {visible(order.payload.attachment)}" if order.payload.attachment else ""
 
 
 def _enclose(text: str) -> tuple[str, str]:
     """Return what stands before a text and after it."""
+    if not text:
+        return "It has no text.", ""
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
     return f"The text, behind a bar on each line{hidden}:", f"End of the text: {size_in_lines(text)}."
 
@@ -128,8 +135,10 @@ def describe_recipient(order: Order, contacts: Contacts) -> str:
 
 
 def describe_size(order: Order) -> str:
-    """Return the number of parts of an order, and its price."""
-    return f"{format_count(order.parts, 'part')}, {order.price}"
+    """Return the number of parts of an order, if it is billed by the part, and its price."""
+    return (
+        f"{format_count(order.parts, 'part')}, {order.price}" if order.payload.BY_PART else str(order.price)
+    )
 
 
 def check_liftable(policy: Policy, *, can_ask: bool, is_later: bool = False) -> None:

@@ -4,7 +4,7 @@ History does not contain our order ids, so a text is recognized by recipient, se
 several messages could match, the verdict says so instead of guessing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
@@ -59,6 +59,18 @@ class Verdict(Frozen):
 def judge(
     doubts: Iterable[Doubt], history: Iterable[Message], *, has_gaps: bool = False
 ) -> dict[str, Verdict]:
+    """Return a verdict for each text in doubt, by order id. `judge_by` explains the arguments."""
+    texts = (message for message in history if not message.is_picture)
+    return judge_by(compare, doubts, texts, has_gaps=has_gaps)
+
+
+Compare = Callable[[Draft, Message], Similarity]
+"""Returns how similar a message is to a draft."""
+
+
+def judge_by(
+    compare: Compare, doubts: Iterable[Doubt], history: Iterable[Message], *, has_gaps: bool = False
+) -> dict[str, Verdict]:
     """Return a verdict for each order in doubt, by order id.
 
     Equal orders and equal messages are matched one to one, oldest first; which is which makes no difference.
@@ -66,6 +78,7 @@ def judge(
     messages is certain to be ours.
 
     Args:
+        compare: how similar a message is to a draft.
         doubts: the orders in doubt.
         history: all messages sent since the first attempt began, except those known to be of other orders.
         has_gaps: some rows of history cannot be read, so no order is certain to be absent.
@@ -75,13 +88,13 @@ def judge(
         key=lambda message: (message.created_at or _NEVER, message.id),
     )
     groups = _group_equal(doubts)
-    found = {order_id: message for equals in groups for order_id, message in _match(equals, sent)}
+    found = {order_id: message for equals in groups for order_id, message in _match(compare, equals, sent)}
     matched = {message.id for message in found.values()}
     left = [message for message in sent if message.id not in matched]
     return {
         doubt.order_id: Verdict(
             message=found.get(doubt.order_id),
-            is_absent=not has_gaps and not any(_could_be(doubt, each) for each in left),
+            is_absent=not has_gaps and not any(_could_be(compare, doubt, each) for each in left),
         )
         for equals in groups
         for doubt in equals
@@ -91,18 +104,18 @@ def judge(
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-def _match(equals: list[Doubt], sent: list[Message]) -> list[tuple[str, Message]]:
-    same = [message for message in sent if _compare_since(equals[0], message) is Similarity.SAME]
+def _match(compare: Compare, equals: list[Doubt], sent: list[Message]) -> list[tuple[str, Message]]:
+    same = [message for message in sent if _compare_since(compare, equals[0], message) is Similarity.SAME]
     if len(same) > len(equals):
         return []
     return [(doubt.order_id, message) for doubt, message in zip(equals, same, strict=False)]
 
 
-def _could_be(doubt: Doubt, message: Message) -> bool:
-    return _compare_since(doubt, message) is not Similarity.OTHER
+def _could_be(compare: Compare, doubt: Doubt, message: Message) -> bool:
+    return _compare_since(compare, doubt, message) is not Similarity.OTHER
 
 
-def _compare_since(doubt: Doubt, message: Message) -> Similarity:
+def _compare_since(compare: Compare, doubt: Doubt, message: Message) -> Similarity:
     if message.created_at is None or message.created_at < doubt.since - SKEW:
         return Similarity.OTHER
     return compare(doubt.draft, message)
@@ -129,10 +142,11 @@ _DISTINCTIVE = 20
 
 
 def _group_equal(doubts: Iterable[Doubt]) -> list[list[Doubt]]:
-    groups: dict[tuple[str, str, str], list[Doubt]] = {}
+    groups: dict[tuple[str, str, str, str], list[Doubt]] = {}
     for doubt in sorted(doubts, key=lambda each: (each.since, each.order_id)):
         draft = doubt.draft
-        groups.setdefault((draft.to.e164, written(draft.sender), draft.text), []).append(doubt)
+        key = draft.to.e164, written(draft.sender), draft.kind, draft.payload.identity
+        groups.setdefault(key, []).append(doubt)
     return list(groups.values())
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from elks_mcp.domain.doubts import Doubt, Verdict, judge
+from elks_mcp.domain.mms_doubts import judge_mms
 from elks_mcp.domain.models import Message
-from elks_mcp.domain.payloads import Payload, Sms
+from elks_mcp.domain.payloads import Mms, Payload, Sms
 
 
 class Judge(Protocol):
@@ -30,6 +31,7 @@ class Kind:
 Kinds = Mapping[str, Kind]
 
 SMS = "sms"
+MMS = "mms"
 
-KINDS: Kinds = {SMS: Kind(Sms, judge)}
+KINDS: Kinds = {SMS: Kind(Sms, judge), MMS: Kind(Mms, judge_mms)}
 """The kinds that this version sends, by the names in the `kind` column."""

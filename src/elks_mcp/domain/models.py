@@ -137,7 +137,13 @@ class Message(Frozen):
     """Whether 46elks sent it as the answer of a webhook."""
 
     is_picture: bool = False
-    """Whether it is a picture message (MMS). `text` holds its words; the pictures are not read."""
+    """Whether it is a picture message (MMS). `text` holds its words."""
+
+    image_ids: tuple[str, ...] = ()
+    """46elks' ids of its pictures, as far as they are known."""
+
+    image_digests: tuple[str, ...] = ()
+    """The SHA-1 of its pictures in hexadecimal, in the order of `image_ids`; empty if they were not read."""
 
     @property
     def sender_is_name(self) -> bool:
@@ -148,6 +154,16 @@ class Message(Frozen):
     def party(self) -> str:
         """The number at the other end, or the name that its sender chose."""
         return self.sender if self.direction is Direction.INBOUND else self.to
+
+
+class ImageFacts(Frozen):
+    """The facts of one picture at 46elks."""
+
+    digest: str
+    """Its SHA-1 in hexadecimal; "" if that cannot be read."""
+
+    size: int | None
+    """Bytes."""
 
 
 class UnreadRow(Frozen):

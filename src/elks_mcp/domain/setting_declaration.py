@@ -78,7 +78,8 @@ class RuleSetting(Setting):
         return self.show(value)
 
 
-def _write_budget(units: int) -> str:
+def write_amount(units: int) -> str:
+    """Return an amount in ten-thousandths as text, without a currency."""
     return str(Money(units))
 
 
@@ -88,7 +89,7 @@ class BudgetSetting(RuleSetting):
 
     _: KW_ONLY
 
-    write: Callable[[Any], str] = _write_budget
+    write: Callable[[Any], str] = write_amount
 
     kronor: int
     """The default in SEK, NOK and DKK; a tenth of it in any other currency."""

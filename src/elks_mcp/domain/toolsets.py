@@ -11,6 +11,7 @@ class Toolset(StrEnum):
     INBOX = "inbox"
     ACCOUNT = "account"
     POLICY = "policy"
+    MMS = "mms"
 
 
 ALL_TOOLSETS = "all"

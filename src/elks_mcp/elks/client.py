@@ -2,10 +2,10 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from elks_mcp.domain.kinds import SMS
+from elks_mcp.domain.kinds import MMS, SMS
 from elks_mcp.domain.models import (
     EVERYTHING,
     Account,
@@ -19,7 +19,10 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.numbers import NumberChange, OwnNumber
 from elks_mcp.domain.orders import Draft, Estimate
 from elks_mcp.elks import wire
-from elks_mcp.elks.paid_endpoints import ENDPOINTS, DryRunPrice, Endpoints
+from elks_mcp.elks.history_pages import OVERLAP, GetPage, HistoryPages, MergedHistories, OneHistory
+from elks_mcp.elks.image_reader import ImageReader
+from elks_mcp.elks.kinds_read import KindsRead, find_past_price
+from elks_mcp.elks.paid_endpoints import ENDPOINTS, DryRunPrice, Endpoints, PastPrice
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected
 
@@ -34,9 +37,6 @@ LISTED_PAGES, COUNTED_PAGES = 5, 20
 
 Each page is a request to 46elks, and the caller can continue from the last.
 """
-
-_OVERLAP = timedelta(milliseconds=1)
-"""Pages overlap, since `next` is a moment that several messages can share."""
 
 _MESSAGE_ID = r"[A-Za-z0-9]{8,64}"
 
@@ -55,12 +55,16 @@ class ElksClient:
         *,
         most_pages: int = MOST_PAGES,
         endpoints: Endpoints = ENDPOINTS,
+        kinds: KindsRead | None = None,
     ) -> None:
         self._api = api
         self._count = count
         self._known = known or _SharedAnswers()
         self._most_pages = most_pages
         self._endpoints = endpoints
+        self._kinds = kinds or KindsRead()
+        self.images = ImageReader(self._get)
+        """The pictures of MMS."""
 
     def counted(self, count: Callable[[], None]) -> "ElksClient":
         """Return this client for one caller.
@@ -68,7 +72,12 @@ class ElksClient:
         `count` is called before each request, and may refuse it.
         """
         return ElksClient(
-            self._api, count, self._known, most_pages=self._most_pages, endpoints=self._endpoints
+            self._api,
+            count,
+            self._known,
+            most_pages=self._most_pages,
+            endpoints=self._endpoints,
+            kinds=self._kinds,
         )
 
     @property
@@ -109,6 +118,10 @@ class ElksClient:
         A kind without a dry run is priced without a request, since its POST would really send.
         """
         currency, endpoint = await self.get_currency(), self._endpoints[draft.kind]
+        if isinstance(endpoint.price, PastPrice):
+            read = self._page_reader(draft.kind, wire.PAGE_SIZE)
+            set_by_operator = self._kinds.prices.get(draft.kind)
+            return await find_past_price(endpoint.price, draft.kind, set_by_operator, currency, read)
         if not isinstance(endpoint.price, DryRunPrice):
             return endpoint.price(draft, currency)
         body = await self._ask(endpoint.path, {**endpoint.build(draft), **endpoint.price.field})
@@ -130,20 +143,14 @@ class ElksClient:
                 hint="Give 46elks' id (s and 32 digits and letters a–f) or an order id (O-…).",
             )
         currency = await self.get_currency()
-        try:
-            return wire.parse_message(await self._get(f"/sms/{message_id}"), currency)
-        except Rejected as error:
-            if error.status != 404:  # noqa: PLR2004
-                raise
-            if wire.is_picture_id(message_id):
-                raise NotFound(
-                    "That is a picture message (MMS), which this server cannot show yet.",
-                    hint="Open it on 46elks.com.",
-                ) from None
-            raise NotFound(
-                "46elks has no message with that id.",
-                hint="Check the id; the account's history lists the latest messages.",
-            ) from None
+        paths = ["/mms", "/sms"] if wire.is_picture_id(message_id) else ["/sms", "/mms"]
+        for path in paths if self._kinds.mms else ["/sms"]:
+            try:
+                return wire.parse_message(await self._get(f"{path}/{message_id}"), currency)
+            except Rejected as error:
+                if error.status != 404:  # noqa: PLR2004
+                    raise
+        raise self._no_message(message_id)
 
     async def list_messages(
         self, limit: int, wanted: HistoryFilter = EVERYTHING, *, most_pages: int = LISTED_PAGES
@@ -174,18 +181,20 @@ class ElksClient:
         return Listing(
             messages=tuple(found[:limit]),
             complete=len(found) >= limit or at_end,
-            older_from=left + _OVERLAP if left else None if at_end else pages.before,
+            older_from=left + OVERLAP if left else None if at_end else pages.before,
             unread=self._log_unread(row for row in pages.unread if wanted.may_include(row)),
             pages=most_pages - pages.left,
         )
 
-    async def list_since(self, moment: datetime | None) -> Listing:
+    async def list_since(self, moment: datetime | None, kind: str = "") -> Listing:
         """Return all messages after a moment of 46elks' time, newest first; all of history if None.
+
+        `kind`: only the history of one kind of order, with the digests of the pictures that were sent.
 
         A row that cannot be read is listed in `unread` unless it is certainly older. This relies on the order
         of history alone, not on a filter of 46elks. It stops after `most_pages` pages, with `complete` False.
         """
-        pages = self._pages(wire.PAGE_SIZE, most=self._most_pages)
+        pages = self._pages(wire.PAGE_SIZE, most=self._most_pages, kind=kind)
         found: list[Message] = []
         while (new := await pages.read_next()) is not None:
             found += new
@@ -193,6 +202,8 @@ class ElksClient:
                 break
         complete = pages.ended or pages.are_older_than(moment)
         newer = (row for row in pages.unread if not (moment and row.not_after and row.not_after < moment))
+        if kind == MMS:
+            found = [await self.images.add_digests(message) for message in found]
         return Listing(messages=tuple(found), complete=complete, unread=self._log_unread(newer))
 
     async def list_numbers(self, *, ended: bool = False) -> tuple[OwnNumber, ...]:
@@ -208,6 +219,18 @@ class ElksClient:
     def skew(self) -> timedelta:
         """How far 46elks' clock is ahead of ours, as of its last answer."""
         return self._api.skew
+
+    def _no_message(self, message_id: str) -> NotFound:
+        """Return the error for an id that 46elks does not know."""
+        if wire.is_picture_id(message_id) and not self._kinds.mms:
+            return NotFound(
+                "That is a picture message (MMS), which this server does not read.",
+                hint="Its operator can add the toolset mms to ELKS_TOOLSETS.",
+            )
+        return NotFound(
+            "46elks has no message with that id.",
+            hint="Check the id; the account's history lists the latest messages.",
+        )
 
     def _log_unread(self, rows: Iterable[UnreadRow]) -> tuple[UnreadRow, ...]:
         """Log rows of history that cannot be read, each once, and return them all."""
@@ -230,13 +253,19 @@ class ElksClient:
         self._count()
         return await self._api.ask(path, form)
 
-    def _pages(self, size: int, *, most: int, before: datetime | None = None) -> "_Pages":
+    def _pages(self, size: int, *, most: int, before: datetime | None = None, kind: str = "") -> HistoryPages:
+        if kind or not self._kinds.mms:
+            return OneHistory(self._page_reader(kind or SMS, size), most, before)
+        histories = [OneHistory(self._page_reader(each, size), most, before) for each in (SMS, MMS)]
+        return MergedHistories(histories, most)
+
+    def _page_reader(self, kind: str, size: int) -> GetPage:
         async def get(before: datetime | None) -> Page:
             currency = await self.get_currency()
             query = wire.build_history_query(limit=size, before=before)
-            return wire.parse_page(await self._get("/sms", query), currency)
+            return wire.parse_page(await self._get(ENDPOINTS[kind].path, query), currency)
 
-        return _Pages(get, most, before)
+        return get
 
 
 class _SharedAnswers:
@@ -248,52 +277,3 @@ class _SharedAnswers:
         self.claims_sandbox = False
         self.logged: set[str] = set()
         """Marks of the unreadable rows of history that were logged already."""
-
-
-class _Pages:
-    """Reads history by pages, newest first, each message once; `before` starts the next page."""
-
-    def __init__(
-        self, get: Callable[[datetime | None], Awaitable[Page]], most: int, before: datetime | None
-    ) -> None:
-        self._get = get
-        self._read: set[str] = set()
-        self.left = most
-        """How many pages may still be read."""
-        self.before = before
-        self._unread: dict[str, UnreadRow] = {}
-        self.older_from: datetime | None = None
-        """No message that was not read yet is newer than this moment."""
-        self.ended = False
-        """Whether the end of history was reached."""
-
-    def are_older_than(self, moment: datetime | None) -> bool:
-        """Return whether every message that was not read yet is older than a moment."""
-        return moment is not None and self.older_from is not None and self.older_from < moment
-
-    async def read_next(self) -> list[Message] | None:
-        """Return the new messages of the next page; None at the end, or after the most pages."""
-        if self.ended or not self.left:
-            return None
-        page = await self._get(self.before)
-        new = {message.id: message for message in page.messages if message.id not in self._read}
-        self._read |= new.keys()
-        self._unread = {row.mark: row for row in page.unread} | self._unread
-        self.older_from = page.older_from
-        self.left -= 1
-        self._move_on(page.older_from, repeated=not new)
-        return list(new.values())
-
-    @property
-    def unread(self) -> Iterable[UnreadRow]:
-        """The rows that could not be read, each once although pages overlap."""
-        return self._unread.values()
-
-    def _move_on(self, older_from: datetime | None, *, repeated: bool) -> None:
-        if older_from is None:
-            self.ended = True
-        elif repeated and self.before == older_from:
-            self.left = 0  # 46elks returned the same page again, and would forever
-        else:
-            # If the overlap brought nothing new, more messages than fit on a page share one moment.
-            self.before = older_from if repeated else older_from + _OVERLAP

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from elks_mcp.domain.kinds import SMS
+from elks_mcp.domain.kinds import MMS, SMS
 from elks_mcp.domain.orders import Draft, Estimate, Receipt
 from elks_mcp.elks import wire
 
@@ -27,6 +27,14 @@ class DryRunPrice:
     """Reads the answer. The second argument is the account's currency."""
 
 
+@dataclass(frozen=True, slots=True)
+class PastPrice:
+    """The price that the operator set, or that of the kind's latest order in history."""
+
+    setting: str
+    """The operator's variable."""
+
+
 PriceRule = Callable[[Draft, str], Estimate]
 """Prices a draft without a request. The second argument is the account's currency."""
 
@@ -40,7 +48,7 @@ class Endpoint:
     parse_receipt: Callable[[bytes, str], Receipt]
     """Reads the answer to the POST. The second argument is the account's currency."""
 
-    price: DryRunPrice | PriceRule
+    price: DryRunPrice | PastPrice | PriceRule
     """How a draft is priced. Only an endpoint that 46elks documents a dry run for has one."""
 
     private: Mapping[str, str] = field(default_factory=dict)
@@ -56,6 +64,7 @@ ENDPOINTS: Endpoints = {
         wire.parse_receipt,
         DryRunPrice(wire.DRY_RUN, wire.parse_estimate),
         wire.PRIVATE,
-    )
+    ),
+    MMS: Endpoint("/mms", wire.build_mms, wire.parse_receipt, PastPrice("ELKS_MMS_PRICE")),
 }
 """The endpoint of each kind of order."""

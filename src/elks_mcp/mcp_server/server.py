@@ -26,7 +26,7 @@ from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import ScopeMiddleware, build_required_scopes
 from elks_mcp.mcp_server.subscriptions import Subscriptions
-from elks_mcp.mcp_server.tools import account, batches, contacts, policy, replies, sms
+from elks_mcp.mcp_server.tools import account, batches, contacts, mms, policy, replies, sms
 from elks_mcp.mcp_server.tools.base import ElksTool
 
 TOOLSETS: Mapping[Toolset, tuple[ElksTool, ...]] = {
@@ -35,6 +35,7 @@ TOOLSETS: Mapping[Toolset, tuple[ElksTool, ...]] = {
     Toolset.INBOX: replies.INBOX_TOOLS,
     Toolset.ACCOUNT: account.TOOLS,
     Toolset.POLICY: policy.TOOLS,
+    Toolset.MMS: mms.TOOLS,
 }
 """The tools of each toolset, in the order in which they are listed."""
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from elks_mcp.domain.doubts import SKEW
-from elks_mcp.domain.kinds import SMS
+from elks_mcp.domain.kinds import MMS, SMS
 from elks_mcp.domain.models import Listing
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import ProviderError
@@ -48,7 +48,16 @@ async def _clear_doubts_of(kind: str, store: "Store", client: ElksClient, quiet:
 
 ReadHistory = Callable[[ElksClient, datetime], Awaitable[Listing]]
 
-HISTORIES: Mapping[str, ReadHistory] = {SMS: ElksClient.list_since}
+
+async def _list_sms(client: ElksClient, since: datetime) -> Listing:
+    return await client.list_since(since, SMS)
+
+
+async def _list_mms(client: ElksClient, since: datetime) -> Listing:
+    return await client.list_since(since, MMS)
+
+
+HISTORIES: Mapping[str, ReadHistory] = {SMS: _list_sms, MMS: _list_mms}
 """How the history of a kind is read. Orders in doubt of a kind without one are left to a person."""
 
 

@@ -9,7 +9,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding, Quote, of_effect
 from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_texts
 from elks_mcp.elks.client import ElksClient
-from elks_mcp.errors import InvalidInput, NotFound, ProviderError, Refused
+from elks_mcp.errors import InvalidInput, NotFound, ProviderError, Refused, UnknownPrice
 from elks_mcp.sending.checks import DraftChecks, listed, refusing_guards
 from elks_mcp.sending.prices import PriceClass, check_prices, get_prices
 from elks_mcp.store import Storage
@@ -67,7 +67,7 @@ class Quotes:
         quoted = await self._find_opt_out_text(draft, recall)
         try:
             estimate = await self._client.get_estimate(draft)
-        except ProviderError:
+        except (ProviderError, UnknownPrice):
             findings = self._find(draft, None, recall, live=live, quoted=quoted)
             if of_effect(findings, Effect.REFUSE):
                 raise self._refuse(draft, findings) from None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from elks_mcp.domain.payloads import Payload, build_sms
+from elks_mcp.domain.payloads import Payload, PreparedImage, build_mms, build_sms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +51,19 @@ class SmsRequest(SendRequest):
             InvalidInput: the text is blank, too long, or holds a character that cannot be sent.
         """
         return build_sms(self.message, signature, flash=self.flash)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MmsRequest(SendRequest):
+    """A request to send a picture."""
+
+    image: PreparedImage = field(repr=False)
+    message: str = field(default="", repr=False)
+
+    def build_payload(self, signature: str) -> Payload:
+        """Return the picture, and the text with the operator's signature.
+
+        Raises:
+            InvalidInput: the text cannot be sent.
+        """
+        return build_mms(self.image, self.message, signature)

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import OperatorRules, Policy
-from elks_mcp.domain.setting_declaration import RuleSetting, Setting, Switch, find_declarations
+from elks_mcp.domain.setting_declaration import RuleSetting, Setting, Switch, find_declarations, write_amount
 from elks_mcp.elks.credentials import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
 from elks_mcp.runtime.addresses import Networks, normalize_url
 from elks_mcp.runtime.launcher import find_installation, name_program
@@ -122,8 +122,15 @@ class Settings(OperatorRules, CredentialSettings):
     file. It is read again when it changes, and never written. Default: none."""
 
     files_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_FILES_DIR")] = None
-    """The directory with the lists of recipients that an assistant may name in `plan_batch`: `.csv`, `.tsv`,
-    `.txt`, `.xlsx` and `.xlsm`. Links in it are not followed. It is not used over HTTP. Default: none."""
+    """The directory with the files that an assistant may name: lists of recipients for `plan_batch` (`.csv`,
+    `.tsv`, `.txt`, `.xlsx` and `.xlsm`), and pictures for `send_mms` (`.png`, `.jpg`, `.jpeg` and `.gif`).
+    Links in it are not followed. It is not used over HTTP. Default: none."""
+
+    mms_price: Annotated[
+        int | None, BeforeValidator(read_budget), Setting("ELKS_MMS_PRICE", write=write_amount)
+    ] = None
+    """The price of one MMS in the account's currency, such as `1.25`: 46elks quotes none before it is sent.
+    Default: the price of the latest MMS in the account's history; without one, no MMS is sent."""
 
     state_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_STATE_DIR")] = None
     """The directory for queued texts, budgets and opt-outs. Default: the system's directory for

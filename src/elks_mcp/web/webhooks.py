@@ -1,4 +1,4 @@
-"""The webhooks that 46elks calls: `/hooks/{secret}/sms` and `/hooks/{secret}/delivery`.
+"""The webhooks that 46elks calls: `/hooks/{secret}/sms`, `…/mms` and `…/delivery`.
 
 Every answer has an empty body, since 46elks sends the body of an answer to an incoming text as a paid SMS
 (https://46elks.com/docs/receive-sms). 204: the webhook is stored, or dropped for good. 503: it could not be
@@ -39,7 +39,7 @@ _ANSWER_TIMEOUT = timedelta(seconds=20)
 
 _ACCEPTED, _TRY_AGAIN, _NOT_POST = 204, 503, 405
 
-HookKind = Literal["sms", "delivery"]
+HookKind = Literal["sms", "mms", "delivery"]
 
 
 class _Dropped(Exception):
@@ -96,7 +96,7 @@ class WebhookReceiver:
         _check_source(app, scope, headers)
         kind = await _find_kind(app, scope)
         form = await _read_form(headers, receive, app.clock)
-        if kind == "sms":
+        if kind in {"sms", "mms"}:
             return _read_incoming(app, form)
         report = wire.parse_report(form, QueryParams(scope["query_string"]).get("ref"))
         if report is None:
@@ -118,7 +118,7 @@ async def _find_kind(app: App, scope: Scope) -> HookKind:
     """Return the kind that the path names, if the path also holds a secret of that kind."""
     path: str = scope["path"].removeprefix(HOOKS)
     secret, _, name = path.partition("/")
-    kinds: tuple[HookKind, ...] = ("sms", "delivery")
+    kinds: tuple[HookKind, ...] = ("sms", "mms", "delivery")
     for kind in kinds:
         secrets = await app.storage.secrets_for(kind)
         matches = [hmac.compare_digest(secret.encode(), each.encode()) for each in secrets]

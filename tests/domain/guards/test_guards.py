@@ -74,7 +74,7 @@ def test_all_findings_are_reported_together_by_name_and_in_order() -> None:
         "tainted",
         "night",
     ]
-    assert set(GUARD_NAMES) - set(names) == {"sender_usable", "maybe_opted_out"}
+    assert set(GUARD_NAMES) - set(names) == {"sender_usable", "maybe_opted_out", "mms_deliverable"}
     assert [name for name in GUARD_NAMES if name in names] == names
 
 

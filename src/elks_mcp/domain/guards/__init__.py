@@ -9,6 +9,7 @@ from elks_mcp.domain.guards.budget import daily_budget, message_budget, too_many
 from elks_mcp.domain.guards.facts import Facts, Guard, GuardResult
 from elks_mcp.domain.guards.frequency import repeated, velocity
 from elks_mcp.domain.guards.links import link
+from elks_mcp.domain.guards.mms import mms_deliverable
 from elks_mcp.domain.guards.night import night
 from elks_mcp.domain.guards.opt_outs import maybe_opted_out, opted_out, unread_history
 from elks_mcp.domain.guards.recipient import (
@@ -47,6 +48,7 @@ GUARDS: tuple[Guard, ...] = (
     impersonation,
     unknown_sender,
     sender_usable,
+    mms_deliverable,
     too_many_parts,
     message_budget,
     daily_budget,

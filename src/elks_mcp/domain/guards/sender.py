@@ -3,6 +3,7 @@
 from elks_mcp.domain.guards.facts import Facts, GuardResult, refuse
 from elks_mcp.domain.guards.lookalike import find_imitated_name
 from elks_mcp.domain.orders import Draft, Effect
+from elks_mcp.domain.payloads import NO_REPLY, Mms
 from elks_mcp.domain.phone import Number, SenderId, written
 from elks_mcp.domain.policy import Policy
 
@@ -38,6 +39,8 @@ def unknown_sender(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     if draft.sender in policy.senders:
         return None
     name, own = written(draft.sender), facts.own_numbers
+    if isinstance(draft.payload, Mms) and name == NO_REPLY:
+        return None
     if isinstance(draft.sender, SenderId):
         return Effect.ASK, (
             f"The sender {name} is not configured here. "

@@ -14,6 +14,7 @@ from elks_mcp.elks.wire.history import (
     parse_message,
     parse_page,
 )
+from elks_mcp.elks.wire.mms import build_mms, is_image_id, parse_image
 from elks_mcp.elks.wire.numbers import build_number, parse_numbers
 from elks_mcp.elks.wire.refusals import parse_refusal, parse_retry_after
 from elks_mcp.elks.wire.sms import DRY_RUN, PRIVATE, build_sms, parse_estimate, parse_receipt
@@ -32,15 +33,18 @@ __all__ = [
     "PRIVATE",
     "build_history_query",
     "build_limit",
+    "build_mms",
     "build_number",
     "build_sms",
     "build_subaccount",
     "build_subaccounts_query",
     "build_time",
+    "is_image_id",
     "is_picture_id",
     "parse_account",
     "parse_currency",
     "parse_estimate",
+    "parse_image",
     "parse_incoming",
     "parse_message",
     "parse_numbers",

@@ -24,6 +24,7 @@ from elks_mcp.elks.wire.field_types import (
     parse_entry,
     parse_time,
 )
+from elks_mcp.elks.wire.mms import Images, list_image_ids
 from elks_mcp.elks.wire.sms import AcceptedBody
 
 PAGE_SIZE = 100
@@ -89,7 +90,7 @@ class SmsBody(AcceptedBody):
     message: Lenient[MessageText] = None
     delivered: Time = None
     image: Lenient[str] = None
-    images: Lenient[list[Any]] = None
+    images: Images = None
 
     @property
     def is_picture(self) -> bool:
@@ -137,6 +138,7 @@ def build_message(sms: SmsBody, currency: str) -> Message:
         status="received" if inbound else sms.status or "unknown",
         text=_parse_text(sms) if direction else None,
         is_picture=sms.is_picture,
+        image_ids=list_image_ids(sms.images),
         cost=parse_cost(sms.cost, currency),
         parts=sms.parts,
     )

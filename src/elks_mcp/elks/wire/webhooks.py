@@ -11,6 +11,7 @@ from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import Report
 from elks_mcp.elks.wire.field_types import Id, Time
 from elks_mcp.elks.wire.history import SmsBody, build_message
+from elks_mcp.elks.wire.mms import find_image_ids
 
 _LARGEST_CLOCK_ERROR = timedelta(days=7)
 
@@ -42,7 +43,8 @@ def parse_incoming(form: Mapping[str, str], now: datetime) -> Message | None:
         sms = _IncomingForm.model_validate(form)
     except ValidationError:
         return None
-    message = build_message(SmsBody.model_validate({**form, "direction": "incoming"}), "")
+    more = {"direction": "incoming", "images": find_image_ids(form)}
+    message = build_message(SmsBody.model_validate({**form, **more}), "")
     likely = sms.created is not None and abs(sms.created - now) < _LARGEST_CLOCK_ERROR
     return message.model_copy(update={"created_at": sms.created if likely else now})
 

@@ -12,11 +12,12 @@ from elks_mcp.mcp_server.hidden_numbers import PEOPLE
 log = logging.getLogger("elks_mcp.audit")
 
 _PLAIN = frozenset(
-    {"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout", "change", "again", "testRow"}
+    {"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout", "change", "again", "testRow", "index"}
 )
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
 _MASKED = PEOPLE | {
     "message",
+    "image",
     "messageId",
     "message_id",
     "orderId",

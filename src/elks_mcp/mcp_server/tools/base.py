@@ -7,6 +7,7 @@ in sentences. Errors are returned, never raised to the SDK, which would log thei
 import inspect
 import logging
 import time
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, cached_property
 from typing import Any, ClassVar, cast, get_type_hints
@@ -14,7 +15,7 @@ from typing import Any, ClassVar, cast, get_type_hints
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
+from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
 from elks_mcp.answers.sandbox import is_simulated
@@ -222,8 +223,12 @@ def _answer(app: App, parts: Sequence[str], answer: Answer | None) -> CallToolRe
     text, prefix = "\n".join(parts), "Sandbox: "
     if is_simulated(app) and not text.startswith(prefix):
         text = prefix + text
+    images = [
+        ImageContent(type="image", data=b64encode(each.content).decode(), mime_type=each.media_type)
+        for each in (answer.images if answer else ())
+    ]
     return CallToolResult(
-        content=[TextContent(type="text", text=text)],
+        content=[TextContent(type="text", text=text), *images],
         structured_content=answer.model_dump(mode="json", by_alias=True) if answer else None,
         is_error=answer is None,
     )

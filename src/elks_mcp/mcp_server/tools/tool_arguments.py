@@ -13,6 +13,7 @@ from elks_mcp.domain.payloads import LONGEST_TEXT
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.validation import is_empty_word, wanted
 from elks_mcp.sending.batch_sources import MOST_PASTED
+from elks_mcp.sending.picture_sources import MOST_PASTED_PICTURE
 
 WIRE_NAMES = {
     "sender": "from",
@@ -111,6 +112,7 @@ _LONGEST_ARGUMENT = 200
 
 _LONGEST = {
     "message": LONGEST_TEXT,
+    "image": MOST_PASTED_PICTURE + 100,
     "messageId": 1500,
     "message_id": 1500,
     "recipients": MOST_PASTED,
