@@ -40,6 +40,7 @@ def check(lane: dict[str, Any]) -> None:
     assert lane["figures"]["accepted"] > 5
     assert not any(lane["violations"].values())
     if "batches" not in lane["figures"]:
+        assert lane["figures"]["accepted MMS"] > 0
         assert bool(lane["figures"]["answers waited for"]) is ("HTTP" in lane["lane"])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
 
-from elks_mcp.sandbox import Sandbox
+from elks_mcp.sandbox import SAMPLE, Sandbox
 from tests.support.connecting import FAST_PACE, Person, call, data, live, new_box, posted
 from tests.support.contact_files import card
 from tests.support.frames import Frame, Way, recorded
@@ -64,6 +65,7 @@ def environ_of(box: Sandbox, folder: Path) -> dict[str, str]:
         ELKS_ALLOWED_RECIPIENTS=f"{ASA},{BO},{STRANGER},{TEXTED},{LISTED},{MENTIONED}",
         ELKS_SIGNATURE="Ring 070-174 06 29",
         ELKS_MAX_PER_NUMBER="1000",
+        ELKS_MMS_PRICE="0.01",
         **FAST_PACE,
     )
 
@@ -77,6 +79,7 @@ UNREADABLE = [
     "Åsa L",
     "P-22222222",
 ]
+PICTURE = f"data:image/png;base64,{b64encode(SAMPLE.content).decode()}"
 SENT = {"message": "Ring 0701740627 eller +46 70 174 06 27"}
 
 TOOLS: dict[str, list[dict[str, Any]]] = {
@@ -95,6 +98,17 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
         {"to": TEXTED, "sendAt": "{tomorrow}", "message": f"{'Hej! ' * 9}{SENT['message']}"},
         {"to": ASA, "message": "Hej", "sendAt": STRANGER},
         {"to": ASA, "message": "Hej", "sendAt": "{tomorrow}", "timeZone": "070-174 06 24"},
+    ],
+    "send_mms": [
+        *({"to": to, "image": PICTURE, **SENT} for to in [ASA, "Åsa Lind", TEXTED, BO, MALLORY, *UNREADABLE]),
+        {"to": TEXTED, "image": PICTURE, "from": STRANGER},
+        {"to": TEXTED, "image": PICTURE, "from": "noreply"},
+        {"to": TEXTED, "image": f"{STRANGER}.png"},
+        {"to": TEXTED, "image": PICTURE, "dryRun": True},
+    ],
+    "get_image": [
+        *({"messageId": each} for each in ["{picture}", "{received}", "{order}", TEXTED, "070-174 06 24"]),
+        {"messageId": "{picture}", "index": 2},
     ],
     "cancel_sms": [{"orderId": order} for order in ["{order}", "O-22222222", TEXTED, "070-174 06 24"]],
     "list_scheduled": [{}, {"with": STRANGER}],
@@ -190,6 +204,7 @@ async def exchange_texts(client: Client, box: Sandbox) -> dict[str, str]:
     sent = data(await call(client, "send_sms", to=TEXTED, message=f"Hej {TEXTED}"))
     box.reply(TEXTED, IN_MANY_SPELLINGS)
     received = box.receive(STRANGER, f"{IN_MANY_SPELLINGS} Hälsar {STRANGER}")
+    picture = box.receive(STRANGER, f"{IN_MANY_SPELLINGS} Hälsar {STRANGER}", pictures=[SAMPLE.content])
     waited = data(await call(client, "wait_for_reply", sender=TEXTED, timeout=0))
     people = [ASA, TEXTED, STRANGER, MALLORY]
     batch = data(await call(client, "plan_batch", message=f"Hej, ring {LISTED}!", recipients=people))
@@ -198,6 +213,7 @@ async def exchange_texts(client: Client, box: Sandbox) -> dict[str, str]:
         "{order}": sent["orderId"],
         "{message}": sent["messageId"],
         "{received}": received.id,
+        "{picture}": picture.id,
         "{cursor}": waited["cursor"],
         "{tomorrow}": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="minutes"),
     }

@@ -1,5 +1,6 @@
-"""The assistant of the crash test. It asks for texts, repeats some, and retries calls."""
+"""The assistant of the crash test: asks for texts and MMS, repeats some, retries calls."""
 
+from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass, field
 from random import Random
@@ -10,24 +11,30 @@ import anyio
 from crash.plan import PHONES, Plan
 from crash.provider import Provider
 from crash.server import Server
+from elks_mcp.sandbox import SAMPLE
 
 _REPEATS, _LOOKALIKES, _WITHOUT_KEY = 1 / 3, 0.03, 0.4
 """The shares of texts that repeat an earlier one, that have a foreign double, and that have no key."""
 
+_PICTURES = 1 / 3
+"""The share of texts that go with a picture, as MMS."""
+
 _PATIENCE = 0.2
 REFUSED = "refused"
+_PICTURE_URL = f"data:image/png;base64,{b64encode(SAMPLE.content).decode()}"
 _FINAL = ("Refused by", "46elks refused the request", "could not be sent in time")
 """Words of refusals that a retry does not change."""
 
 
 @dataclass(slots=True, eq=False)
 class Wish:
-    """A text that the assistant wants sent, once."""
+    """A text that the assistant wants sent, once; with a picture it is an MMS."""
 
     number: int
     to: str
     text: str
     key: str | None
+    has_picture: bool = False
     orders: set[str] = field(default_factory=set)
     """The order ids in the answers: one, unless the first order was not sent."""
 
@@ -44,7 +51,8 @@ class Wish:
     def arguments(self) -> dict[str, str]:
         """The arguments of the tool."""
         key = {"idempotencyKey": self.key} if self.key else {}
-        return {"to": self.to, "message": self.text, **key}
+        picture = {"image": _PICTURE_URL} if self.has_picture else {}
+        return {"to": self.to, "message": self.text, **picture, **key}
 
 
 @dataclass
@@ -82,7 +90,7 @@ class Agent:
         wish = self.todo.popleft()
         wish.calls += 1
         self.under_way += 1
-        result = await server.call("send_sms", wish.arguments)
+        result = await server.call("send_mms" if wish.has_picture else "send_sms", wish.arguments)
         self.under_way -= 1
         if result is None:
             self.unanswered += 1
@@ -111,7 +119,8 @@ class Agent:
         number = len(self.wishes)
         if self._repeatable and self._random.random() < _REPEATS:
             first = self._random.choice(self._repeatable[-20:])
-            wish = Wish(number, first.to, first.text, f"again-{self.plan.seed}-{number}")
+            key = f"again-{self.plan.seed}-{number}"
+            wish = Wish(number, first.to, first.text, key, first.has_picture)
         else:
             wish = self._original(number)
         self.wishes.append(wish)
@@ -119,9 +128,10 @@ class Agent:
 
     def _original(self, number: int) -> Wish:
         key = None if self._random.random() < _WITHOUT_KEY else f"first-{self.plan.seed}-{number}"
-        wish = Wish(number, self._random.choice(PHONES), f"Text {number:06} of the crash test", key)
+        to, has_picture = self._random.choice(PHONES), self._random.random() < _PICTURES
+        wish = Wish(number, to, f"Text {number:06} of the crash test", key, has_picture)
         if key:
             self._repeatable.append(wish)
         if self._random.random() < _LOOKALIKES:
-            self.provider.add_lookalike(wish.to, wish.text)
+            self.provider.add_lookalike(wish.to, wish.text, has_picture=has_picture)
         return wish

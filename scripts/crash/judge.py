@@ -173,6 +173,7 @@ def _count(evidence: Evidence) -> dict[str, int]:
         "waiting interrupted by a kill": sum(waiter.interrupted for waiter in evidence.waiters),
         "orders": len(evidence.orders),
         "accepted": len(evidence.box.accepted),
+        "accepted MMS": sum(message.is_mms for message in evidence.box.accepted),
         "paid requests": len(evidence.paid),
         "sent again after doubt": sum(order.attempts > 1 for order in evidence.orders),
         "most in 60 s": count_most_in_a_minute(evidence.paid),

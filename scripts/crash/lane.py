@@ -17,7 +17,7 @@ from crash.agent import Agent
 from crash.evidence import Cap, Evidence, Freeze
 from crash.front import Front
 from crash.pipes import ServerOnPipes
-from crash.plan import ANSWERING, Plan
+from crash.plan import ANSWERING, PRICE, Plan
 from crash.provider import Provider
 from crash.replica import Replica
 from crash.server import Server
@@ -182,6 +182,8 @@ class Lane:
             "ELKS_MAX_PER_NUMBER": "100000",
             "ELKS_BUDGET_PER_DAY": f"{budget / 10_000:.4f}",
             "ELKS_LOG_LEVEL": "WARNING",
+            "ELKS_TOOLSETS": "all",
+            "ELKS_MMS_PRICE": f"{PRICE / 10_000:.4f}",
             **(self._environ_of_replicas() if self.plan.transport == "http" else {}),
             **self.state.environ,
         }

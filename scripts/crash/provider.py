@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.sandbox.serving import serve
 
 from crash.front import Front
-from crash.plan import OURS, Plan
-from elks_mcp.sandbox import Fault, Sandbox
+from crash.plan import OURS, PRICE, Plan
+from elks_mcp.sandbox import SAMPLE, Fault, Rules, Sandbox
 from elks_mcp.sandbox.requests import ApiRequest
 
 _RICH = 10**12
@@ -61,7 +61,7 @@ class Provider:
     _arrived: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
-        self.box = Sandbox(balance=_RICH, number=OURS)
+        self.box = Sandbox(balance=_RICH, number=OURS, rules=Rules(mms_price=PRICE))
         self.box.app = self._watched(self.box.app)
         self._random = self.plan.random("faults")
 
@@ -87,10 +87,13 @@ class Provider:
         """Wait until the next paid request has arrived."""
         await self._arrived.wait()
 
-    def add_lookalike(self, to: str, text: str) -> None:
-        """Add a foreign text to history that could be ours, changed on its way."""
+    def add_lookalike(self, to: str, text: str, *, has_picture: bool) -> None:
+        """Add a foreign text or MMS to history that could be ours, changed on its way."""
         self.lookalikes.add((to, text))
-        self.box.add_history(datetime.now(UTC), to=to, text=text.upper())
+        if has_picture:  # the server draws its own pictures, so the bytes of this one differ
+            self.box.add_history(datetime.now(UTC), to=to, text=text, pictures=[SAMPLE.content])
+        else:
+            self.box.add_history(datetime.now(UTC), to=to, text=text.upper())
 
     @property
     def paid(self) -> list[ApiRequest]:
@@ -138,7 +141,7 @@ class Provider:
         self.box.faults.inject(
             fault,
             method="POST" if method == "POST" else "GET",
-            path="/sms",
+            path="/[sm]ms",
             dryrun=False if method == "POST" else None,
             skip=int(self._random.expovariate(1 / between)),
             duration=self._duration(fault),

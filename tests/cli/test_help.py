@@ -169,7 +169,7 @@ def test_an_unknown_shell_has_to_be_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "number", "offered"), [("se", 1, ["send", "serve"]), ("send --j", 2, ["--json"])]
+    ("typed", "number", "offered"), [("se", 1, ["send", "send-mms", "serve"]), ("send --j", 2, ["--json"])]
 )
 def test_completion_offers_the_words_that_can_follow(typed: str, number: int, offered: list[str]) -> None:
     asked = {

@@ -53,7 +53,7 @@ _START_HERE = {
 }
 _TEXT = {
     "send": ("elks_mcp.cli.sms:send", "Send a text, now or later."),
-    "send-mms": ("elks_mcp.cli.mms:send_mms", "Send a picture (MMS) to a Swedish number."),
+    "send-mms": ("elks_mcp.cli.mms:send_picture", "Send a picture (MMS) to a Swedish number."),
     "image": ("elks_mcp.cli.mms:save_image", "Save a picture of an MMS in a file."),
     "batch": (
         "elks_mcp.cli.batches:batch",

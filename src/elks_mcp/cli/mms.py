@@ -29,7 +29,7 @@ from elks_mcp.sending.send_requests import MmsRequest
 @key_option
 @yes_option
 @session_command(sends="queue")
-def send_mms(
+def send_picture(
     session: Session,
     *,
     number: str,
@@ -40,10 +40,10 @@ def send_mms(
     key: str,
     yes: bool,
 ) -> int:
-    """Send a picture (MMS) to a Swedish number, with or without a TEXT.
+    """Send a picture (MMS) to a Swedish number.
 
-    PICTURE is a PNG, JPEG or GIF file. It is turned, made small, and freed of its GPS position and other
-    hidden facts. The sender must be a number of the account that can send MMS, or noreply.
+    TEXT may be left out. PICTURE is a PNG, JPEG or GIF file. It is turned, made small, and freed of its GPS
+    position and other hidden facts. The sender must be a number of the account that can send MMS, or noreply.
 
     46elks quotes no price for an MMS. ELKS_MMS_PRICE is used, or else the price of the latest one.
 
@@ -70,11 +70,11 @@ def send_mms(
 @click.option("--index", default=1, show_default=True, help="Which picture of the MMS.")
 @session_command()
 def save_image(session: Session, *, mms_id: str, out: Path, index: int) -> int:
-    """Save a picture of an MMS in a file, exactly as 46elks stores it.
+    """Save a picture of an MMS in a file.
 
-    ID is 46elks' id of the MMS, as `elks-mcp inbox` shows it, or its order (O-…). The picture may hold a GPS
-    position. A stranger made it, so open it only with a program that you trust with that. An existing file is
-    not overwritten.
+    It is saved exactly as 46elks stores it, so it may hold a GPS position. ID is 46elks' id of the MMS, as
+    `elks-mcp inbox` shows it, or its order (O-…). An existing file is not overwritten. A stranger made the
+    picture, so open it only with a program that you trust with that.
     """
     if Toolset.MMS not in session.app.policy.toolsets:
         raise Misconfigured("Pictures are not read.", hint="Add the toolset mms to ELKS_TOOLSETS.")

@@ -34,7 +34,7 @@ from elks_mcp.sending.outcomes import SendOutcome, carry_out
 from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready
 from elks_mcp.sending.send_requests import SendRequest, SmsRequest
 
-Report = Callable[[App, DryRunOnly | SendOutcome], Awaitable[AnyOrderAnswer]]
+Reporter = Callable[[App, DryRunOnly | SendOutcome], Awaitable[AnyOrderAnswer]]
 """Returns the answer about an outcome."""
 
 _INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
@@ -54,7 +54,7 @@ def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer
 
 
 def send_order(
-    session: Session, request: SendRequest, report: Report[AnyOrderAnswer], *, yes: bool
+    session: Session, request: SendRequest, report: Reporter[AnyOrderAnswer], *, yes: bool
 ) -> AnyOrderAnswer | None:
     """Send something after the questions that it needs, and return the outcome.
 
@@ -108,7 +108,7 @@ def _describe_step(planned: Planned) -> str:
 
 
 def _carry_out(
-    session: Session, planned: Planned, decision: Decision, report: Report[AnyOrderAnswer]
+    session: Session, planned: Planned, decision: Decision, report: Reporter[AnyOrderAnswer]
 ) -> AnyOrderAnswer:
     """Send or decline the text. Declining one that was approved elsewhere returns its outcome."""
     app, declined = session.app, decision is Decision.DECLINED
@@ -126,7 +126,7 @@ def _carry_out(
 
 
 async def _send(
-    app: App, planned: Planned, decision: Decision, report: Report[AnyOrderAnswer]
+    app: App, planned: Planned, decision: Decision, report: Reporter[AnyOrderAnswer]
 ) -> AnyOrderAnswer:
     return await report(app, await carry_out(app.planner, planned, decision, app.settle_time))
 

@@ -34,7 +34,7 @@ class Payload(Frozen):
     """The word for such an order, within a sentence."""
 
     BY_PART: ClassVar[bool] = True
-    """Whether people are told how many parts it is billed as."""
+    """Whether questions and answers name the parts that it is billed as."""
 
     QUESTION: ClassVar[str] = "Send this text to"
     """The question whether to send it, up to the recipient."""

@@ -6,7 +6,7 @@ from elks_mcp.store import Storage
 
 
 async def webhook_address(public_url: str, storage: Storage, kind: str, *, following: bool = False) -> str:
-    """Return the address for one kind of webhook (`sms`, `mms` or `delivery`); it holds a secret.
+    """Return the address for a kind of webhook (`sms`, `mms`, `delivery`); it holds a secret.
 
     `following`: the address after the next rotation of the secrets.
     """
