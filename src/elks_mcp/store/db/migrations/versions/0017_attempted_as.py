@@ -1,13 +1,13 @@
 """How an attempt was made: with which credentials, and whether history shows its content.
 
-Revision ID: 0019
+Revision ID: 0017
 Revises: 0016
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
+revision = "0017"
 down_revision = "0016"
 
 
