@@ -1,0 +1,1 @@
+"""Speech for calls: the operator's recordings, and texts that a program reads aloud."""

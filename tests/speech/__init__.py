@@ -1,0 +1,1 @@
+"""Tests of speech: recordings, and programs that read a text aloud."""
