@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
 import httpx2
 from pydantic import SecretStr
 
+from elks_mcp.call_parts import CallParts, ServerAddresses, make_call_parts
 from elks_mcp.contacts.accepted import Acceptance, AcceptedContacts, ContactReader
 from elks_mcp.contacts.recipients import Recipients
 from elks_mcp.contacts.source import ContactSource
@@ -23,11 +25,10 @@ from elks_mcp.elks.credentials import Credentials
 from elks_mcp.elks.kinds_read import KindsRead
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api
-from elks_mcp.embedded_sandbox import EmbeddedSandbox, open_embedded_sandbox
+from elks_mcp.embedded_sandbox import EmbeddedSandbox, Provider, open_embedded_sandbox, simulated_by
 from elks_mcp.inbound.handles import Handles
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
-from elks_mcp.inbound.webhook_addresses import report_address_maker
 from elks_mcp.inbound.webhooks import WebhookIngest
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
@@ -40,9 +41,10 @@ from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.plan import Planner
 from elks_mcp.settings import Configuration, Settings, check_account, check_names
-from elks_mcp.store import AccountKey, Storage
+from elks_mcp.store import Storage
 
 _LONGEST_WAIT = timedelta(seconds=12)
+
 
 ANYBODY = Caller()
 """The caller if no token is needed, and the server itself."""
@@ -62,6 +64,7 @@ class App:
     history: HistoryReader
     replies: Replies
     webhook_ingest: WebhookIngest
+    calls: CallParts
     taint_log: TaintLog
     orders: Orders
     outbox: Outbox
@@ -178,12 +181,12 @@ async def open_app(
     """
     settings, policy = configuration.settings, configuration.policy
     credentials = settings.credentials or Credentials("", SecretStr(""))
-    provider = _Provider(credentials, settings.base_url, settings.account, transport)
+    provider = Provider(credentials, settings.base_url, settings.account, transport)
     sandbox: EmbeddedSandbox | None = None
     async with AsyncExitStack() as stack:
         if settings.simulated:
             sandbox = await stack.enter_async_context(open_embedded_sandbox(policy, settings.public_url))
-            provider = _simulated_by(sandbox)
+            provider = simulated_by(sandbox)
         parts = _make_parts(stack, settings, provider, clock, limits)
         reader = contacts or ContactSource(settings.contacts, policy.home, parts.clock)
         acceptance = Acceptance(parts.storage, settings.write_command(f'contacts accept "{reader.path}"'))
@@ -199,24 +202,6 @@ async def open_app(
         yield app
 
 
-class _Provider(NamedTuple):
-    """The 46elks that the app uses: the real one, or the sandbox in this process."""
-
-    credentials: Credentials
-    base_url: str
-    account: AccountKey
-    transport: httpx2.AsyncBaseTransport | None
-
-
-_SANDBOX_URL = "http://localhost/a1"
-
-
-def _simulated_by(sandbox: EmbeddedSandbox) -> _Provider:
-    box = sandbox.box
-    credentials = Credentials(box.username, SecretStr(box.password))
-    return _Provider(credentials, _SANDBOX_URL, AccountKey(_SANDBOX_URL, box.username), box.transport())
-
-
 class _SharedParts(NamedTuple):
     """The parts that do not depend on the policy."""
 
@@ -228,7 +213,7 @@ class _SharedParts(NamedTuple):
 
 
 def _make_parts(
-    stack: AsyncExitStack, settings: Settings, provider: _Provider, clock: Clock | None, limits: UsageLimits
+    stack: AsyncExitStack, settings: Settings, provider: Provider, clock: Clock | None, limits: UsageLimits
 ) -> _SharedParts:
     """Return the parts; the stack closes them."""
     counters = Counters()
@@ -263,8 +248,11 @@ def _assemble(
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, policy.own_numbers)
     checks = DraftChecks(policy, own_numbers, contacts, clock, lambda: client.is_simulated)
-    replies = Replies(client, storage, history, clock, lambda: settings.poll(simulated=client.is_simulated))
-    options = _build_options(configuration, storage, history)
+    poll = partial(_find_poll, settings, client)
+    replies = Replies(client, storage, history, clock, poll)
+    addresses = ServerAddresses(settings.public_url, sandbox.offer_audio(storage) if sandbox else None)
+    calls = make_call_parts(client, storage, clock, settings, addresses, poll)
+    options = _build_options(configuration, history, calls)
     return App(
         configuration=configuration,
         policy=policy,
@@ -275,7 +263,8 @@ def _assemble(
         handles=Handles(counted, storage, clock, lambda: contacts.known),
         history=history,
         replies=replies,
-        webhook_ingest=WebhookIngest(storage, history, replies, clock, own_numbers),
+        webhook_ingest=WebhookIngest(storage, history, replies, clock, own_numbers, calls.outcomes),
+        calls=calls,
         taint_log=taint_log,
         orders=Orders(counted, storage, taint_log, checks),
         outbox=Outbox.over(api.post, client, storage, checks, clock, options),
@@ -287,7 +276,11 @@ def _assemble(
     )
 
 
-def _build_options(configuration: Configuration, storage: Storage, history: HistoryReader) -> OutboxOptions:
+def _find_poll(settings: Settings, client: ElksClient) -> timedelta:
+    return settings.poll(simulated=client.is_simulated)
+
+
+def _build_options(configuration: Configuration, history: HistoryReader, calls: CallParts) -> OutboxOptions:
     settings = configuration.settings
     return OutboxOptions(
         per_minute=settings.sms_per_minute,
@@ -295,7 +288,8 @@ def _build_options(configuration: Configuration, storage: Storage, history: Hist
         quiet=timedelta(seconds=settings.quiet_period),
         only_own=configuration.find_sending_obstacle() is not None,
         refresh_history=history.refresh,
-        report_address=report_address_maker(settings.public_url, storage),
+        find_callbacks=calls.find_callbacks,
+        follow_calls=calls.outcomes.follow,
         at_night=not is_on("night", configuration.policy),
         hides=frozenset({SMS}) if settings.dontlog else frozenset(),
     )

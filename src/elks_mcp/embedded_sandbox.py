@@ -8,20 +8,23 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio.to_thread
 import httpx2
 from anyio.abc import TaskGroup
+from pydantic import SecretStr
 
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
+from elks_mcp.elks.credentials import Credentials
 from elks_mcp.errors import log_errors
+from elks_mcp.inbound.call_addresses import read_audio_path
 from elks_mcp.runtime.tasks import background, unwrapped
 from elks_mcp.sending import Outbox
 from elks_mcp.sending.checks import KnownContacts
-from elks_mcp.store import Storage
+from elks_mcp.store import AccountKey, Storage
 
 if TYPE_CHECKING:
     from elks_mcp.clients.snippets import Snippet
@@ -44,8 +47,9 @@ class EmbeddedSandbox:
     calls `open_page` once it has listed the tools.
     """
 
-    def __init__(self, box: "Sandbox") -> None:
+    def __init__(self, box: "Sandbox", audio: "OwnAudio") -> None:
         self.box = box
+        self._audio = audio
         self._tasks: TaskGroup | None = None
         self._was_opened = False
         self._clients: dict[str, None] = {}
@@ -53,6 +57,11 @@ class EmbeddedSandbox:
         self._name_page()
         self.page_address: str | None = None
         """The address of the page; None as long as it is not served, or if it cannot be."""
+
+    def offer_audio(self, storage: Storage) -> str:
+        """Let simulated phones fetch audio without a network; return at which address."""
+        self._audio.storage = storage
+        return _OWN_ORIGIN
 
     @asynccontextmanager
     async def offering_page(
@@ -120,6 +129,42 @@ class EmbeddedSandbox:
         self.page_address = None
 
 
+class OwnAudio(httpx2.AsyncBaseTransport):
+    """The way from simulated phones to what calls play, if this server has no public address."""
+
+    def __init__(self) -> None:
+        self.storage: Storage | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer with audio; everything else is not found."""
+        if self.storage is None or request.method != "GET":
+            return httpx2.Response(404)
+        now = await (await self.storage.open()).database.now()
+        wanted = read_audio_path(await self.storage.find_hasher(), request.url.path, now)
+        found = await (await self.storage.open()).calls.find_audio(wanted.digest) if wanted else None
+        return httpx2.Response(200, content=found.content) if found else httpx2.Response(404)
+
+
+class Provider(NamedTuple):
+    """The 46elks that the app uses: the real one, or the sandbox in this process."""
+
+    credentials: Credentials
+    base_url: str
+    account: AccountKey
+    transport: httpx2.AsyncBaseTransport | None
+
+
+_OWN_ORIGIN = "http://localhost"
+_SANDBOX_URL = f"{_OWN_ORIGIN}/a1"
+
+
+def simulated_by(sandbox: EmbeddedSandbox) -> Provider:
+    """Return a sandbox as the 46elks that the app uses."""
+    box = sandbox.box
+    credentials = Credentials(box.username, SecretStr(box.password))
+    return Provider(credentials, _SANDBOX_URL, AccountKey(_SANDBOX_URL, box.username), box.transport())
+
+
 @asynccontextmanager
 async def open_embedded_sandbox(policy: Policy, public_url: str | None) -> AsyncIterator[EmbeddedSandbox]:
     """Run a simulated 46elks whose account has the operator's number.
@@ -130,14 +175,19 @@ async def open_embedded_sandbox(policy: Policy, public_url: str | None) -> Async
     """
     from elks_mcp.sandbox import Sandbox  # noqa: PLC0415  (slow to load, and rarely needed)
 
-    sender = policy.sender
-    box = Sandbox(number=sender.e164) if isinstance(sender, Number) else Sandbox()
+    sender, audio = policy.sender, OwnAudio()
+    transport = None if public_url else audio
+    box = (
+        Sandbox(number=sender.e164, webhook_transport=transport)
+        if isinstance(sender, Number)
+        else Sandbox(webhook_transport=transport)
+    )
     if public_url:
         ours = httpx2.URL(public_url)
         box.webhook_ports.add(ours.port or (443 if ours.scheme == "https" else 80))
     with unwrapped():
         async with box.running():
-            yield EmbeddedSandbox(box)
+            yield EmbeddedSandbox(box, audio)
 
 
 def _load() -> "dict[str, Snippet]":

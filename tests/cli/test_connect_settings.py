@@ -27,6 +27,7 @@ OTHERS = {
     "ELKS_ASK_FROM": "5",
     "ELKS_BUDGET_PER_DAY": "20",
     "ELKS_BUDGET_PER_MESSAGE": "2.50",
+    "ELKS_CALL_PRICE_PER_MINUTE": "0.80",
     "ELKS_CONFIRM": "always",
     "ELKS_CONTACTS": str(Path("/people.csv").absolute()),
     "ELKS_DONTLOG": "true",
@@ -43,6 +44,7 @@ OTHERS = {
     "ELKS_MMS_PRICE": "1.25",
     "ELKS_PHONE_NUMBER": "+46701740699",
     "ELKS_POLL_SECONDS": "5",
+    "ELKS_PROMPTS_DIR": str(Path("/prompts").absolute()),
     "ELKS_PUBLIC_URL": "https://sms.example.com",
     "ELKS_QUIET_PERIOD": "60",
     "ELKS_READ_ONLY": "true",
@@ -58,6 +60,8 @@ OTHERS = {
     "ELKS_TOOLSETS": "sms",
     "ELKS_TRUSTED_PROXIES": "192.0.2.7",
     "ELKS_WEBHOOK_SOURCES": "192.0.2.7",
+    "ELKS_TTS_46ELKS": "true",
+    "ELKS_TTS_COMMAND": "espeak-ng",
 }
 
 

@@ -21,7 +21,16 @@ from elks_mcp.errors import (
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 from tests.support.clocks import ManualClock as OurClock
 from tests.support.clocks import autojump
-from tests.support.provider import PHONE, Permission, a_claim, a_draft, a_permission, api_of, posts
+from tests.support.provider import (
+    PHONE,
+    Permission,
+    a_claim,
+    a_draft,
+    a_permission,
+    api_of,
+    posts,
+    reporting_to,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -131,7 +140,7 @@ async def test_a_report_is_requested_at_the_address_of_the_order(box: Sandbox) -
     async def address(order_id: str) -> str:
         return f"https://sms.example.com/hooks/delivery?ref={order_id}"
 
-    await Dispatcher(api_of(box).post, address).send(CLAIM, a_permission())
+    await Dispatcher(api_of(box).post, reporting_to(address)).send(CLAIM, a_permission())
     (post,) = posts(box)
     assert post.form["whendelivered"] == f"https://sms.example.com/hooks/delivery?ref={CLAIM.order_id}"
 
@@ -146,5 +155,5 @@ async def test_nothing_is_posted_if_the_address_for_the_report_cannot_be_built(b
         raise StateUnavailable(order_id)
 
     with pytest.raises(StateUnavailable):
-        await Dispatcher(api_of(box).post, address).send(CLAIM, a_permission())
+        await Dispatcher(api_of(box).post, reporting_to(address)).send(CLAIM, a_permission())
     assert box.requests == []

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elks_mcp.domain.callbacks import Callbacks
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.numbers import NumberChange
@@ -80,7 +81,7 @@ def test_an_mms_is_its_picture_as_a_data_url(message: str, address: str | None) 
     form |= {"message": message} if message else {}
     form |= {"whendelivered": address} if address else {}
     draft = Draft(to=Number("+46701740605"), payload=payload, sender=sender)
-    assert wire.build_mms(draft, report_to=address) == form
+    assert wire.build_mms(draft, callbacks=Callbacks(report=address)) == form
 
 
 def test_a_webhook_of_an_mms_names_its_pictures_by_id_and_no_address_is_kept() -> None:
@@ -100,7 +101,7 @@ def test_a_webhook_of_an_mms_names_its_pictures_by_id_and_no_address_is_kept() -
 def test_a_report_is_requested_only_with_an_address() -> None:
     draft = Draft(to=Number("+46701740605"), payload=Sms(text="Hej"), sender=SenderId("Kliniken"))
     address = "https://sms.example.com/hooks/x/delivery?ref=O-22222222"
-    assert wire.build_sms(draft, report_to=address)["whendelivered"] == address
+    assert wire.build_sms(draft, callbacks=Callbacks(report=address))["whendelivered"] == address
     assert "whendelivered" not in wire.build_sms(draft)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import MetaData, insert
 from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.approval import explain_asking, write_question
+from elks_mcp.domain.callbacks import NO_CALLBACKS, Callbacks
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.doubts import judge
 from elks_mcp.domain.kinds import KINDS, Kind
@@ -93,7 +94,7 @@ class Note(Payload):
     color: str = "yellow"
 
 
-def build_note(draft: Draft, *, report_to: str | None = None) -> dict[str, str]:
+def build_note(draft: Draft, *, callbacks: Callbacks = NO_CALLBACKS) -> dict[str, str]:
     """Build the form of a note: the sandbox takes it for a text."""
     assert isinstance(draft.payload, Note)
     message = f"{draft.payload.color}: {draft.text} {draft.payload.drawing}"

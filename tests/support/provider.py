@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.source import ContactSource
+from elks_mcp.domain.callbacks import Callbacks, FindCallbacks
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approval, Approver, Claim, Draft, Estimate, Order, OrderState, Quote
 from elks_mcp.domain.payloads import Sms
@@ -159,6 +160,17 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
+def reporting_to(address: Callable[[str], Awaitable[str]] | None) -> FindCallbacks | None:
+    """Return a function that finds the address for the report of an order."""
+    if address is None:
+        return None
+
+    async def find(claim: Claim) -> Callbacks:
+        return Callbacks(report=await address(claim.order_id))
+
+    return find
+
+
 class Backend:
     """The parts of one process between its tools and 46elks.
 
@@ -194,9 +206,13 @@ class Backend:
         )
         self.orders = Orders(self.client, self.storage, self.taint_log, self.checks)
         self.options = OutboxOptions(
-            per_minute=per_minute, timeout=SOON, quiet=quiet, only_own=only_own, report_address=report_to
+            per_minute=per_minute,
+            timeout=SOON,
+            quiet=quiet,
+            only_own=only_own,
+            find_callbacks=reporting_to(report_to),
         )
-        self.dispatcher = dispatcher(self.api.post, report_to)
+        self.dispatcher = dispatcher(self.api.post, reporting_to(report_to))
         self.outbox = Outbox(
             self.client, self.storage, self.dispatcher, self.checks, self.clock, self.options
         )

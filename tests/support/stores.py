@@ -51,6 +51,7 @@ from tests.support.provider import (
     a_draft,
     an_approval,
     api_of,
+    reporting_to,
 )
 from tests.support.state_folders import with_tables
 
@@ -283,7 +284,7 @@ class WorldBackend:
             per_minute=per_minute,
             timeout=PATIENCE,
             refresh_history=self._refresh_history,
-            report_address=report_to,
+            find_callbacks=reporting_to(report_to),
             **{"quiet": 2 * MINUTE, **more},
         )
         self.outbox = Outbox.over(self.api.post, self.client, self.storage, self.checks, world.clock, options)

@@ -28,7 +28,6 @@ from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.send_times import format_send_time
-from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
 from elks_mcp.sending.outcomes import SendOutcome, carry_out
 from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready
@@ -143,14 +142,14 @@ def confirm_or_decline(question: str) -> bool:
 def _describe(quote: Quote, contacts: Contacts, policy: Policy) -> list[str]:
     """Return what is sent to whom for how much, and when, for the ordinary question."""
     draft, home = quote.draft, policy.home
-    parts = f", {format_count(quote.parts, 'part')}" if draft.payload.BY_PART else ""
+    size = draft.payload.describe_size(quote.parts)
     encoding = f" ({draft.payload.encoding})" if isinstance(draft.payload, Sms) else ""
     facts = {
         "to": f"{show_person(contacts.find_name(draft.to), draft.to.e164, home)} ({draft.to.country})",
         "from": show_number(written(draft.sender), home),
         "at": format_send_time(draft.send_at, draft.to, policy.time_zone) if draft.send_at else "",
         "with": draft.payload.attachment,
-        "cost": f"{quote.estimate.price}{parts}{encoding}",
+        "cost": ", ".join(filter(None, (str(quote.estimate.price), f"{size}{encoding}"))),
     }
     notes = [row for each in quote.findings for row in wrap(f"Note: {each.in_words}")]
     quoted = quote_lines(draft.text, measure_columns()) if draft.text else []

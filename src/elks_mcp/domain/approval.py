@@ -47,13 +47,13 @@ def write_question(
     """
     if not order.payload.is_known:
         raise unknown_kind(order.id, order.kind)
-    text, recipient = order.text or "", describe_recipient(order, contacts)
+    text, recipient = order.payload.shown_text, describe_recipient(order, contacts)
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
     time, size, code = _list_time(order, zone), describe_size(order), f"Approval {order.approval_code}."
     first = f"{order.payload.QUESTION} {recipient} from {visible(written(order.sender))}{_attach(order)}?"
     last = f"It goes to {recipient} for {size}."
     why = [f"You are asked because of: {name_guards(reasons)}.", *_list_reasons(order, reasons)]
-    begin, end = _enclose(text)
+    begin, end = _enclose(order.payload.CONTENT, text)
     if columns is None:
         when = f", on {format_send_time(order.send_at, order.to, zone)}" if order.send_at else ""
         above, below = [first, f"{size}{when}. {begin}"], [f"{end} {code}{shown}".strip(), *why, last, *time]
@@ -68,12 +68,12 @@ def _attach(order: Order) -> str:
     return f", with {visible(order.payload.attachment)}" if order.payload.attachment else ""
 
 
-def _enclose(text: str) -> tuple[str, str]:
-    """Return what stands before a text and after it."""
+def _enclose(word: str, text: str) -> tuple[str, str]:
+    """Return what stands before a text and after it. `word`: what the text is called."""
     if not text:
         return "It has no text.", ""
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
-    return f"The text, behind a bar on each line{hidden}:", f"End of the text: {size_in_lines(text)}."
+    return f"The {word}, behind a bar on each line{hidden}:", f"End of the {word}: {size_in_lines(text)}."
 
 
 def write_cancel_question(order: Order, reason: Finding, contacts: Contacts, zone: tzinfo | None) -> str:
@@ -82,16 +82,18 @@ def write_cancel_question(order: Order, reason: Finding, contacts: Contacts, zon
     The question is for a client's form, and always the same for the same order and reason. `zone`: the
     operator's time zone; None is the machine's.
     """
-    lines, recipient = quote_lines(order.text or "", FORM_COLUMNS), describe_recipient(order, contacts)
+    lines = quote_lines(order.payload.shown_text, FORM_COLUMNS)
+    recipient = describe_recipient(order, contacts)
     more = "" if len(lines) <= _FIRST_LINES else " It continues."
     when = f", for {format_send_time(order.send_at, order.to, zone)}" if order.send_at else ""
+    begins = f"The {order.payload.CONTENT} begins, behind a bar on each line:"
     return "\n".join(
         [
             f"Cancel this {order.payload.NOUN} to {recipient} from {visible(written(order.sender))}?",
             "If you do, it is never sent. If you do not, it is sent as planned.",
             f"You are asked because of: {reason.guard}.",
             f"- {reason.reason}",
-            f"Order {order.id}, {describe_size(order)}{when}. The text begins, behind a bar on each line:",
+            f"Order {order.id}, {describe_size(order)}{when}. {begins}",
             *lines[:_FIRST_LINES],
             f"End of what is shown.{more}",
         ]
@@ -135,10 +137,9 @@ def describe_recipient(order: Order, contacts: Contacts) -> str:
 
 
 def describe_size(order: Order) -> str:
-    """Return the number of parts of an order, if it is billed by the part, and its price."""
-    return (
-        f"{format_count(order.parts, 'part')}, {order.price}" if order.payload.BY_PART else str(order.price)
-    )
+    """Return the size of an order in words, if its kind has one, and its price."""
+    size = order.payload.describe_size(order.parts)
+    return f"{size}, {order.price}" if size else str(order.price)
 
 
 def check_liftable(policy: Policy, *, can_ask: bool, is_later: bool = False) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from elks_mcp.domain.call_doubts import judge_calls
 from elks_mcp.domain.doubts import Doubt, Verdict, judge
 from elks_mcp.domain.mms_doubts import judge_mms
 from elks_mcp.domain.models import Message
-from elks_mcp.domain.payloads import Mms, Payload, Sms
+from elks_mcp.domain.payloads import Call, Mms, Payload, Sms
 
 
 class Judge(Protocol):
@@ -27,11 +28,17 @@ class Kind:
     judge: Judge | None = None
     """How history clears a doubt. Without it, an order in doubt becomes unknown, and a person decides."""
 
+    is_tried_again: bool = True
+    """Whether an order that history does not show is queued again. If not, it becomes unknown."""
+
 
 Kinds = Mapping[str, Kind]
 
-SMS = "sms"
-MMS = "mms"
+SMS, MMS, CALL = "sms", "mms", "call"
 
-KINDS: Kinds = {SMS: Kind(Sms, judge), MMS: Kind(Mms, judge_mms)}
+KINDS: Kinds = {
+    SMS: Kind(Sms, judge),
+    MMS: Kind(Mms, judge_mms),
+    CALL: Kind(Call, judge_calls, is_tried_again=False),
+}
 """The kinds that this version sends, by the names in the `kind` column."""

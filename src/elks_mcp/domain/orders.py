@@ -266,7 +266,7 @@ class Order(Frozen):
     @property
     def has_failed_unsent(self) -> bool:
         """Whether 46elks accepted it and said in the same answer that it failed: nothing was sent."""
-        return self.state is OrderState.FAILED and bool(self.status_reason)
+        return self.state is OrderState.FAILED and bool(self.status_reason) and self.kind != "call"
 
     @property
     def is_moving(self) -> bool:

@@ -10,10 +10,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from elks_mcp.domain.calls import count_minutes
 from elks_mcp.domain.cleaning import is_blank
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.signature import sign
 from elks_mcp.domain.text import Encoding, Size, find_unsendable, measure
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput, StateUnavailable
 
 LONGEST_TEXT = 5000
@@ -33,11 +35,14 @@ class Payload(Frozen):
     NOUN: ClassVar[str] = "text"
     """The word for such an order, within a sentence."""
 
-    BY_PART: ClassVar[bool] = True
-    """Whether questions and answers name the parts that it is billed as."""
-
     QUESTION: ClassVar[str] = "Send this text to"
     """The question whether to send it, up to the recipient."""
+
+    CONTENT: ClassVar[str] = "text"
+    """The word for what it says, within a sentence."""
+
+    IS_SPOKEN: ClassVar[bool] = False
+    """Whether the phone rings, and plays the content, instead of showing it."""
 
     kind: str
     text: Annotated[str | None, Field(repr=False)] = None
@@ -67,6 +72,15 @@ class Payload(Frozen):
     def attachment(self) -> str:
         """The content that is not text, in words: `the picture cat.jpg`; "" if there is none."""
         return ""
+
+    @property
+    def shown_text(self) -> str:
+        """The content as a person reads it to approve it."""
+        return self.text or ""
+
+    def describe_size(self, parts: int) -> str:
+        """Return in words what is charged. `parts`: the number of units."""
+        return format_count(parts, "part")
 
     @property
     def traits(self) -> tuple[str, ...]:
@@ -119,6 +133,68 @@ class Sms(Payload):
     def options(self) -> dict[str, Any]:
         """Return whether it is a flash message."""
         return {"flash setting": self.flash}
+
+
+class Call(Payload):
+    """A phone call that plays something, and may ask for digits."""
+
+    NOUN: ClassVar[str] = "call"
+    QUESTION: ClassVar[str] = "Call"
+    CONTENT: ClassVar[str] = "content"
+    IS_SPOKEN: ClassVar[bool] = True
+
+    kind: Literal["call"] = "call"
+    text: Annotated[str | None, Field(repr=False)]
+    """The words that are spoken; "" if a recording of the operator's is played."""
+
+    prompt: str = ""
+    """The name of the operator's recording that is played instead."""
+
+    audio: str = ""
+    """The SHA-256 of the audio that is played, in hexadecimal; "" if 46elks speaks the text itself."""
+
+    digits: int = 0
+    """How many digits the call asks for; 0 if none."""
+
+    longest: int = 60
+    """How many seconds it may last from the pick-up on. The reserved price stands for it."""
+
+    ring: int = 45
+    """How many seconds the phone rings at most."""
+
+    per_minute: int = 0
+    """The price that is reserved for a started minute, in ten-thousandths of the account's currency."""
+
+    @property
+    def parts(self) -> int:
+        """How many minutes it is charged as at most."""
+        return count_minutes(self.longest)
+
+    @property
+    def shown_text(self) -> str:
+        """The words, or the recording by its name and the beginning of its digest."""
+        return self.text or f"The recording {self.prompt!r} (SHA-256 {self.audio[:16]}…)"
+
+    def describe_size(self, parts: int) -> str:
+        """Return how long it lasts at most, and for how many digits it asks."""
+        asks = f", waits for {format_count(self.digits, 'digit')}" if self.digits else ""
+        return f"at most {format_count(parts, 'minute')}{asks}"
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """The recording, and how many digits it asks for."""
+        recording = (f"recording {self.prompt}",) if self.prompt else ()
+        return (*recording, *((format_count(self.digits, "digit"),) if self.digits else ()))
+
+    @property
+    def identity(self) -> str:
+        """The words, or the recording. Two programs may speak the same words differently."""
+        return self.text or f"{self.prompt}\n{self.audio}"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return how many digits it asks for."""
+        return {"number of digits": self.digits}
 
 
 def build_sms(message: str, signature: str = "", *, flash: bool = False) -> Sms:
@@ -198,12 +274,15 @@ class Mms(Payload):
 
     PRIVATE: ClassVar[frozenset[str]] = frozenset({"text", "image"})
     NOUN: ClassVar[str] = "MMS"
-    BY_PART: ClassVar[bool] = False
     QUESTION: ClassVar[str] = "Send this MMS to"
 
     kind: Literal["mms"] = "mms"
     image: PreparedImage | None = None
     """None once it was erased."""
+
+    def describe_size(self, parts: int) -> str:  # noqa: ARG002  (an MMS has one price)
+        """Return "", since an MMS has one price whatever its size."""
+        return ""
 
     @property
     def attachment(self) -> str:

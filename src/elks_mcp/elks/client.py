@@ -19,6 +19,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.numbers import NumberChange, OwnNumber
 from elks_mcp.domain.orders import Draft, Estimate
 from elks_mcp.elks import wire
+from elks_mcp.elks.call_client import CallClient
 from elks_mcp.elks.history_pages import OVERLAP, GetPage, HistoryPages, MergedHistories, OneHistory
 from elks_mcp.elks.image_reader import ImageReader
 from elks_mcp.elks.kinds_read import KindsRead, find_past_price
@@ -65,6 +66,7 @@ class ElksClient:
         self._kinds = kinds or KindsRead()
         self.images = ImageReader(self._get)
         """The pictures of MMS."""
+        self.calls = CallClient(api, count, self.get_currency)
 
     def counted(self, count: Callable[[], None]) -> "ElksClient":
         """Return this client for one caller.

@@ -1,8 +1,9 @@
 """The calls to 46elks that cost money. Only `sending` may import this module."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from elks_mcp.domain.callbacks import NO_CALLBACKS, FindCallbacks
 from elks_mcp.domain.orders import Claim, Receipt
 from elks_mcp.elks.paid_endpoints import ENDPOINTS, Endpoints
 from elks_mcp.elks.send_gate import SendPermission
@@ -20,20 +21,20 @@ class PostForm(Protocol):
 class Dispatcher:
     """Posts claimed orders to 46elks, each exactly once per call. It never tries again.
 
-    `report_to` returns the address for an order's delivery report. `endpoints` says how each kind of order
-    is built and sent. `hides` are the kinds whose content 46elks is asked not to store.
+    `find_callbacks` returns the addresses of this server for an order. `endpoints` says how each kind of
+    order is built and sent. `hides` are the kinds whose content 46elks is asked not to store.
     """
 
     def __init__(
         self,
         post: PostForm,
-        report_to: Callable[[str], Awaitable[str]] | None = None,
+        find_callbacks: FindCallbacks | None = None,
         endpoints: Endpoints = ENDPOINTS,
         *,
         hides: Collection[str] = (),
     ) -> None:
         self._post = post
-        self._report_to = report_to
+        self._find_callbacks = find_callbacks
         self._endpoints = endpoints
         self._hides = hides
 
@@ -47,8 +48,8 @@ class Dispatcher:
             NoAnswer: It is not known whether 46elks accepted it.
         """
         endpoint = self._endpoints[claim.draft.kind]
-        report_to = await self._report_to(claim.order_id) if self._report_to else None
-        form = endpoint.build(claim.draft, report_to=report_to)
+        found = await self._find_callbacks(claim) if self._find_callbacks else NO_CALLBACKS
+        form = endpoint.build(claim.draft, callbacks=found)
         if claim.draft.kind in self._hides:
             form |= endpoint.private
         return endpoint.parse_receipt(

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from elks_mcp.domain.kinds import MMS, SMS
+from elks_mcp.domain.callbacks import NO_CALLBACKS, Callbacks
+from elks_mcp.domain.kinds import CALL, MMS, SMS
 from elks_mcp.domain.orders import Draft, Estimate, Receipt
 from elks_mcp.elks import wire
 
@@ -12,8 +13,8 @@ from elks_mcp.elks import wire
 class BuildForm(Protocol):
     """Builds the form of a POST from a draft."""
 
-    def __call__(self, draft: Draft, *, report_to: str | None = None) -> dict[str, str]:
-        """Return the form. `report_to` is the address for the delivery report."""
+    def __call__(self, draft: Draft, *, callbacks: Callbacks = NO_CALLBACKS) -> dict[str, str]:
+        """Return the form. `callbacks` are the addresses of this server for the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +67,6 @@ ENDPOINTS: Endpoints = {
         wire.PRIVATE,
     ),
     MMS: Endpoint("/mms", wire.build_mms, wire.parse_receipt, PastPrice("ELKS_MMS_PRICE")),
+    CALL: Endpoint("/calls", wire.build_call, wire.parse_call_receipt, wire.price_call),
 }
 """The endpoint of each kind of order."""

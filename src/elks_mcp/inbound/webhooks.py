@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import anyio
 
+from elks_mcp.domain.calls import CallEvent
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import Report
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import ElksError, StateUnavailable, log_errors
+from elks_mcp.inbound.calls import CallOutcomes
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
 from elks_mcp.runtime.clock import Clock
@@ -19,7 +21,7 @@ from elks_mcp.store import Storage
 
 log = logging.getLogger(__name__)
 
-WebhookEvent = Message | Report
+WebhookEvent = Message | Report | CallEvent
 
 _BATCH_SIZE = 200
 """How many webhooks are stored in one transaction."""
@@ -45,6 +47,8 @@ class _PendingEvent:
         self.done = anyio.Event()
         self.failure: ElksError | None = None
         """Why it could not be stored; set before `done`."""
+        self.is_refused = False
+        """Whether it cannot be about what it claims to be about; set before `done`."""
 
 
 class WebhookIngest:
@@ -57,12 +61,14 @@ class WebhookIngest:
         replies: Replies,
         clock: Clock,
         own_numbers: OwnNumbers,
+        call_outcomes: CallOutcomes,
     ) -> None:
         self._storage = storage
         self._history = history
         self._replies = replies
         self._clock = clock
         self._own_numbers = own_numbers
+        self._call_outcomes = call_outcomes
         self._queue: list[_PendingEvent] = []
         self._queued = anyio.Event()
         self._is_running = False
@@ -80,8 +86,10 @@ class WebhookIngest:
             raise StateUnavailable("The account's numbers have not been read yet.")
         return number in known
 
-    async def ingest(self, event: WebhookEvent) -> None:
+    async def ingest(self, event: WebhookEvent) -> bool:
         """Store a webhook with all its consequences, such as an opt-out; return once that is done.
+
+        Return False if it was refused: it does not match the call that it claims to be about.
 
         Raises:
             StateUnavailable: it is not stored; 46elks should send it again.
@@ -95,6 +103,7 @@ class WebhookIngest:
         await pending.done.wait()
         if pending.failure:
             raise pending.failure
+        return not pending.is_refused
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -121,21 +130,33 @@ class WebhookIngest:
             batch, self._queue = self._queue[:_BATCH_SIZE], self._queue[_BATCH_SIZE:]
             with anyio.CancelScope(shield=True):  # the answer must be right even if the server is stopping
                 failure = await self._try_store([pending.event for pending in batch])
-            for pending in batch:
-                pending.failure = failure
-                pending.done.set()
+                for pending in batch:
+                    if isinstance(pending.event, CallEvent):
+                        await self._try_record(pending, pending.event)
+                    else:
+                        pending.failure = failure
+                    pending.done.set()
+
+    async def _try_record(self, pending: _PendingEvent, event: CallEvent) -> None:
+        """Record what a webhook says about a call, in a transaction of its own."""
+        with log_errors(log, "A webhook about a call cannot be stored", level=logging.ERROR) as caught:
+            pending.is_refused = not await (await self._storage.open()).calls.record_event(event)
+        if caught.error:
+            pending.failure = _as_failure(caught.error)
+        elif not pending.is_refused:
+            self._call_outcomes.notify(event.order_id)
 
     async def _try_store(self, events: list[WebhookEvent]) -> ElksError | None:
         """Store webhooks in one transaction; return why that failed, or None."""
         messages = [event for event in events if isinstance(event, Message)]
         reports = [event for event in events if isinstance(event, Report)]
+        if not (messages or reports):
+            return None
         with log_errors(log, "Webhooks cannot be stored", level=logging.ERROR) as caught:
             if await (await self._storage.open()).inbound.record_webhooks(messages, reports):
                 self._may_be_parked = True
-        if isinstance(caught.error, ElksError):
-            return caught.error
         if caught.error:
-            return StateUnavailable("Unexpected error in elks-mcp.")
+            return _as_failure(caught.error)
         if messages:
             self._replies.received.add(messages)
         return None
@@ -166,3 +187,8 @@ class WebhookIngest:
             with log_errors(log, "The account's numbers cannot be read"):
                 await self._own_numbers.read()
             await self._clock.sleep_until(self._clock.now() + _ERROR_INTERVAL)
+
+
+def _as_failure(error: Exception) -> ElksError:
+    """Return why a webhook could not be stored; an unexpected error was logged with its details."""
+    return error if isinstance(error, ElksError) else StateUnavailable("Unexpected error in elks-mcp.")

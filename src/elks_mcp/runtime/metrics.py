@@ -25,6 +25,7 @@ _HELP: Mapping[str, str] = {
     "elks_mcp_provider_requests_total": "Requests to 46elks, by outcome.",
     "elks_mcp_provider_request_duration_seconds": "Duration of requests to 46elks.",
     "elks_mcp_webhooks_total": "Received webhooks, by outcome.",
+    "elks_mcp_audio_requests_total": "Requests for what calls play, by outcome.",
     "elks_mcp_build_info": "1, with the running versions as labels.",
     "elks_mcp_up": "Whether a part works: 1 or 0.",
     "elks_mcp_listeners": "Streams and subscriptions that wait for changes.",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from elks_mcp.domain.doubts import SKEW
-from elks_mcp.domain.kinds import MMS, SMS
+from elks_mcp.domain.kinds import CALL, MMS, SMS
 from elks_mcp.domain.models import Listing
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import ProviderError
@@ -57,7 +57,11 @@ async def _list_mms(client: ElksClient, since: datetime) -> Listing:
     return await client.list_since(since, MMS)
 
 
-HISTORIES: Mapping[str, ReadHistory] = {SMS: _list_sms, MMS: _list_mms}
+async def _list_calls(client: ElksClient, since: datetime) -> Listing:
+    return await client.calls.list_since(since)
+
+
+HISTORIES: Mapping[str, ReadHistory] = {SMS: _list_sms, MMS: _list_mms, CALL: _list_calls}
 """How the history of a kind is read. Orders in doubt of a kind without one are left to a person."""
 
 

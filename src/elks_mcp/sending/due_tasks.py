@@ -1,6 +1,7 @@
 """Do what is due in the store: expired leases, orders in doubt, approved orders, old data."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,8 @@ class DueTasks:
         if due.doubtful and not self._is_clearing:
             self._is_clearing = True
             readers.start_soon(self._clear_doubts, store)
+        if due.calls and self._options.follow_calls:
+            readers.start_soon(self._follow_calls, self._options.follow_calls)
         if due.overdue:
             await store.orders.expire_waiting()
         if due.scheduled:
@@ -107,6 +110,11 @@ class DueTasks:
             self._worklist.wake()
         if interrupted and await self.batch_starts.continue_interrupted(store):
             self._worklist.wake()
+
+    async def _follow_calls(self, follow: Callable[[], Awaitable[None]]) -> None:
+        """Ask 46elks about the calls that go on. If that is being done already, it does nothing."""
+        with log_errors(log, "Calls cannot be followed for now", level=logging.ERROR):
+            await follow()
 
     async def _clear_doubts(self, store: "Store") -> None:
         """Determine what happened to the orders in doubt, and notify the callers that wait for them."""

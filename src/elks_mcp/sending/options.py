@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from elks_mcp.domain.callbacks import FindCallbacks
 from elks_mcp.store import Pace
 
 LEASE_SPARE = timedelta(seconds=5)
@@ -45,8 +46,11 @@ class OutboxOptions:
     refresh_history: "RefreshHistory | None" = None
     """Reads incoming texts for opt-outs, unless that was just done. If it fails, nothing is sent."""
 
-    report_address: Callable[[str], Awaitable[str]] | None = None
-    """Returns the address for the delivery report of an order, given its id."""
+    find_callbacks: FindCallbacks | None = None
+    """Returns the addresses of this server that 46elks calls about an order."""
+
+    follow_calls: Callable[[], Awaitable[None]] | None = None
+    """Asks 46elks about the calls that go on, until their ends are known."""
 
     at_night: bool = False
     """Whether rows of batches that have no send time go out at night, too."""

@@ -2,7 +2,7 @@
 
 from elks_mcp.domain.orders import Approval, Approver, Draft, Order, parse_order_number
 from elks_mcp.domain.payloads import Payload, build_sms
-from elks_mcp.domain.phone import Number, Sender, parse_sender
+from elks_mcp.domain.phone import Number, Sender, SenderId, parse_sender
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
@@ -62,10 +62,16 @@ class Orders:
         """
         if key and len(key) > _LONGEST_KEY:
             raise InvalidInput(f"The idempotency key is longer than {_LONGEST_KEY} characters.")
+        found = parse_sender(sender, self._policy.home) if sender else self._default_sender()
+        if payload.IS_SPOKEN and isinstance(found, SenderId):
+            raise InvalidInput(
+                f"A call comes from a number, and {found.name} is a name.",
+                hint="Give a number of the account as sender.",
+            )
         return Draft(
             to=to,
             payload=payload,
-            sender=parse_sender(sender, self._policy.home) if sender else self._default_sender(),
+            sender=found,
             idempotency_key=key or None,
             caller=self._caller,
             asks=asks,

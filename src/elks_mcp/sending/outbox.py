@@ -61,7 +61,7 @@ class Outbox:
         options: OutboxOptions,
     ) -> Self:
         """Return an outbox that sends by `post`, so that no other package needs the dispatcher."""
-        dispatcher = Dispatcher(post, options.report_address, hides=options.hides)
+        dispatcher = Dispatcher(post, options.find_callbacks, hides=options.hides)
         return cls(client, storage, dispatcher, checks, clock, options)
 
     @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import TaskGroup
 
+from elks_mcp.domain.kinds import CALL
 from elks_mcp.domain.orders import Claim, Order, OrderState
 from elks_mcp.runtime.clock import Clock, Deadline
 from elks_mcp.sending.attempt import Attempts
@@ -145,7 +146,7 @@ class Posts:
             finally:
                 self._free.release()
                 self._waiters.notify(claim.order_id, order)
-                if order is None or order.state is not OrderState.SENT:
+                if order is None or order.state is not OrderState.SENT or order.kind == CALL:
                     self._worklist.wake()
                 else:
                     self._worklist.own.discard(claim.order_id)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from elks_mcp.domain.payloads import Payload, PreparedImage, build_mms, build_sms
+from elks_mcp.domain.payloads import Call, Payload, PreparedImage, build_mms, build_sms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +67,15 @@ class MmsRequest(SendRequest):
             InvalidInput: the text cannot be sent.
         """
         return build_mms(self.image, self.message, signature)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRequest(SendRequest):
+    """A request to call somebody."""
+
+    call: Call
+    """The payload that `CallPreparer` prepared."""
+
+    def build_payload(self, signature: str) -> Payload:  # noqa: ARG002  (a signature is not spoken)
+        """Return what was prepared."""
+        return self.call

@@ -19,6 +19,7 @@ from elks_mcp.domain.setting_declaration import RuleSetting, Setting, Switch, fi
 from elks_mcp.elks.credentials import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
 from elks_mcp.runtime.addresses import Networks, normalize_url
 from elks_mcp.runtime.launcher import find_installation, name_program
+from elks_mcp.settings.call_settings import CallSettings
 from elks_mcp.settings.parsers import (
     read_account,
     read_api_base_url,
@@ -63,7 +64,7 @@ class CredentialSettings(Frozen):
     """The API password of the 46elks account. It is not the password of the web site."""
 
 
-class Settings(OperatorRules, CredentialSettings):
+class Settings(CallSettings, OperatorRules, CredentialSettings):
     """Everything that the operator can configure."""
 
     account_username: Annotated[

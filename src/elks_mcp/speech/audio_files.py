@@ -21,15 +21,15 @@ _MOST_SECONDS = 24 * 3600
 
 
 class UnusableAudio(Exception):
-    """Audio cannot be used.
+    """AudioClip cannot be used.
 
     The message says why, as the end of a sentence, without any of the content.
     """
 
 
 @dataclass(frozen=True, slots=True)
-class Audio:
-    """Audio that was checked."""
+class AudioClip:
+    """AudioClip that was checked."""
 
     content: bytes
     format: AudioFormat
@@ -41,7 +41,7 @@ class Audio:
         return sha256(self.content).hexdigest()
 
 
-def read_audio(content: bytes) -> Audio:
+def read_audio(content: bytes) -> AudioClip:
     """Return audio in whichever of the three formats it is.
 
     Raises:
@@ -52,13 +52,13 @@ def read_audio(content: bytes) -> Audio:
     if content[:4] == b"RIFF":
         return read_wav(content)
     if content[:4] == b"OggS":
-        return Audio(content, "ogg", _measure_ogg(content))
+        return AudioClip(content, "ogg", _measure_ogg(content))
     if content[:3] == b"ID3" or content[:1] == b"\xff":
-        return Audio(content, "mp3", _measure_mp3(content))
+        return AudioClip(content, "mp3", _measure_mp3(content))
     raise UnusableAudio("it is neither WAV, MP3 nor OGG Vorbis")
 
 
-def read_wav(content: bytes) -> Audio:
+def read_wav(content: bytes) -> AudioClip:
     """Return a WAV file with a plain header that states the real length.
 
     A program that writes to a pipe cannot know the length when it writes the header, so espeak-ng states
@@ -80,7 +80,7 @@ def read_wav(content: bytes) -> Audio:
     sound = sound[: len(sound) - len(sound) % block]
     header = _FORMAT.pack(_PCM, channels, rate, rate * block, block, bits)
     parts = _chunk(b"fmt ", header) + _chunk(b"data", sound)
-    return Audio(_chunk(b"RIFF", b"WAVE" + parts), "wav", len(sound) / (rate * block))
+    return AudioClip(_chunk(b"RIFF", b"WAVE" + parts), "wav", len(sound) / (rate * block))
 
 
 _FORMAT = struct.Struct("<HHIIHH")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from elks_mcp.runtime.confined_files import FileNotAllowed, list_confined, read_confined
-from elks_mcp.speech.audio_files import MOST_AUDIO_BYTES, Audio, UnusableAudio, read_audio
+from elks_mcp.speech.audio_files import MOST_AUDIO_BYTES, AudioClip, UnusableAudio, read_audio
 
 AUDIO_ENDINGS = (".wav", ".mp3", ".ogg")
 MOST_NAMED = 50
@@ -23,7 +23,7 @@ def list_recordings(folder: Path) -> list[str]:
     return list(dict.fromkeys(name.rpartition(".")[0] for name in names))
 
 
-def read_recording(folder: Path, name: str) -> Audio:
+def read_recording(folder: Path, name: str) -> AudioClip:
     """Return a recording by its name, with or without its ending.
 
     Raises:

@@ -16,7 +16,7 @@ import anyio
 from anyio.abc import Process
 
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.speech.audio_files import MOST_AUDIO_BYTES, Audio, UnusableAudio, read_wav
+from elks_mcp.speech.audio_files import MOST_AUDIO_BYTES, AudioClip, UnusableAudio, read_wav
 
 SPEAKING_TIMEOUT = timedelta(seconds=30)
 """How long the program may take. piper needs some seconds to load a voice."""
@@ -50,7 +50,7 @@ def build_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.upper() in _PASSED_ON}
 
 
-async def speak(command: Sequence[str], text: str, clock: Clock) -> Audio:
+async def speak(command: Sequence[str], text: str, clock: Clock) -> AudioClip:
     """Return a text as the program speaks it.
 
     Args:

@@ -8,6 +8,7 @@ from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
 from elks_mcp.store.approval import expire_waiting
 from elks_mcp.store.arrivals import delete_old_arrivals
 from elks_mcp.store.batch_cleanup import end_old_batches
+from elks_mcp.store.calls import delete_old_calls
 from elks_mcp.store.claims import expire_queued
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import orders
@@ -47,6 +48,7 @@ class Cleanup:
         delete_old_arrivals(tx)
         delete_old_taint(tx)
         delete_dead(tx)
+        delete_old_calls(tx)
         unneeded = or_(
             and_(orders.c.state.in_(_SETTLED), orders.c.changed_at <= tx.now - self._database.retention),
             and_(orders.c.state == OrderState.UNKNOWN, orders.c.changed_at < tx.now - UNKNOWN_TEXT_KEPT),

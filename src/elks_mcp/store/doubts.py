@@ -23,6 +23,7 @@ _SHORTEST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
 """The shortest and the longest time between two readings of history, before the quiet period is over."""
 
 _WAS_ABSENT = "46elks had not accepted the first attempt."
+_IS_ABSENT = "46elks' history does not show it. It is not tried again, since history may be incomplete."
 _AMBIGUOUS = "46elks' history has a similar message, which cannot be matched to this order with certainty."
 _TOO_LONG = "The outcome could not be determined within an hour."
 
@@ -139,13 +140,15 @@ def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, qu
 
 
 def _apply_absence(tx: Tx, row: Row[Any], read_at: datetime, quiet: timedelta) -> None:
-    """Queue the order again, if this is the second reading without it."""
+    """Queue the order again at the second reading without it, if its kind may be tried again."""
     if row.absent_at is None:
         change(tx, row.id, absent_at=read_at, due_at=tx.now + _pause_between(quiet))
     elif read_at < row.absent_at + _pause_between(quiet):
         change(tx, row.id, due_at=row.absent_at + _pause_between(quiet))
-    else:
+    elif tx.kinds[row.kind].is_tried_again:
         queue_again(tx, row, tx.now, status_reason=_WAS_ABSENT, absent_at=None)
+    else:
+        _end(tx, row, _IS_ABSENT)
 
 
 def _end(tx: Tx, row: Row[Any], status_reason: str) -> None:

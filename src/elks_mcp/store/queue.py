@@ -30,6 +30,7 @@ from elks_mcp.domain.orders import UNFINISHED, Claim, Order, OrderState, Receipt
 from elks_mcp.store.batch_interruptions import is_interrupted
 from elks_mcp.store.batch_pauses import pause_if_refused
 from elks_mcp.store.batch_plans import is_approved
+from elks_mcp.store.calls import list_ongoing
 from elks_mcp.store.claims import claim_due
 from elks_mcp.store.db.changes import (
     LEFT_BY,
@@ -149,6 +150,7 @@ class Queue:
             again_in=min(_waits(rows, tx.now), default=None),
             waiting=bool(waiting),
             batched=any(row.priority for row in rows if row.state in _UNDER_WAY),
+            calls=bool(tx.first(list_ongoing(tx).limit(1))),
         )
 
     @deciding

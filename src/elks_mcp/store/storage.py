@@ -44,6 +44,8 @@ class Storage:
         self._clock = clock
         self._store: Store | None = None
         self._opening = anyio.Lock()
+        self._finding = anyio.Lock()
+        self._hasher: Hasher | None = None
         self._opened = anyio.Event()
         self.notifier = Notifier()
         """Notifies waiters when a text was received or delivered."""
@@ -74,6 +76,17 @@ class Storage:
         """Use the next secrets for webhooks from now on."""
         await (await self.open()).webhook_secrets.rotate()
         self._generation_until = 0.0
+
+    async def find_hasher(self) -> Hasher:
+        """Return the hasher of this location, without using the database.
+
+        Raises:
+            StateUnavailable, Misconfigured: There is no key.
+        """
+        async with self._finding:  # in memory, each call would make a key of its own
+            if self._hasher is None:
+                self._hasher = await anyio.to_thread.run_sync(find_hasher, self.location)
+            return self._hasher
 
     @property
     def is_open(self) -> bool:
@@ -130,7 +143,7 @@ class Storage:
             self._store = None
 
     async def _open(self) -> "Store":
-        hasher = await anyio.to_thread.run_sync(find_hasher, self.location)
+        hasher = await self.find_hasher()
         await anyio.to_thread.run_sync(_load)
         from elks_mcp.store.store import Store  # noqa: PLC0415  (loaded by now)
 

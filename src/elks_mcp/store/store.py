@@ -11,6 +11,7 @@ from elks_mcp.store.arrivals import Arrivals
 from elks_mcp.store.batch_approval import BatchApprovals
 from elks_mcp.store.batch_interruptions import BatchInterruptions
 from elks_mcp.store.batches import BatchStore
+from elks_mcp.store.calls import CallStore
 from elks_mcp.store.cancellation import CancellationStore
 from elks_mcp.store.cleanup import Cleanup
 from elks_mcp.store.db.database import Database
@@ -53,6 +54,7 @@ class Store:
     tokens: Tokens
     accepted_contacts: ContactAcceptances
     heartbeats: Heartbeats
+    calls: CallStore
     totals: TotalsStore
     cleanup: Cleanup
 
@@ -74,8 +76,7 @@ class Store:
         database = await Database.open(location, hasher, clock, notifier, kinds)
         if (known := await database.enter(account)) and account.username:
             log.warning("%s", explain_new_account(account, known))
-        cleanup = Cleanup(database)
-        await cleanup.delete_expired()
+        await (cleanup := Cleanup(database)).delete_expired()
         return cls(
             database=database,
             orders=OrderStore(database),
@@ -94,6 +95,7 @@ class Store:
             tokens=Tokens(database),
             accepted_contacts=ContactAcceptances(database),
             heartbeats=Heartbeats(database),
+            calls=CallStore(database),
             totals=TotalsStore(database),
             cleanup=cleanup,
         )

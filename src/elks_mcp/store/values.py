@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from elks_mcp.domain.batches import Batch
+from elks_mcp.domain.calls import CallOutcome
 from elks_mcp.domain.models import Caller, Recall
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Claim, Draft, Order
@@ -146,6 +147,9 @@ class DueWork(NamedTuple):
     batched: bool
     """Whether a row of a batch is queued or being sent."""
 
+    calls: bool
+    """Whether a call goes on whose end has to be asked about."""
+
 
 class Pace(NamedTuple):
     """How often texts are sent, and how long one attempt may take."""
@@ -235,6 +239,14 @@ class Wanted(NamedTuple):
             and (self.since is None or arrival.received_at >= self.since)
             and (arrival.is_known or not self.known_only)
         )
+
+
+class OwnCall(NamedTuple):
+    """A call that a caller made."""
+
+    order_id: str
+    call_id: str
+    outcome: CallOutcome | None
 
 
 SumCheck = Callable[[Money, Money], str]

@@ -1,7 +1,8 @@
 """The ASGI application of `elks-mcp serve --http`: one server for many clients.
 
 /mcp      the MCP protocol over streamable HTTP, for both eras; needs a token once one was created
-/hooks    the webhooks that 46elks calls with delivery reports and incoming texts
+/hooks    the webhooks that 46elks calls with delivery reports, incoming texts, and about calls
+/audio    what calls play, at addresses that cannot be guessed and expire
 /healthz  200 as long as the process runs
 /readyz   200 as long as the server can do its work, else 503; `/readyz?verbose` says what is wrong
 /metrics  figures for Prometheus, without phone numbers or texts; the only names are those of tokens
@@ -26,10 +27,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from elks_mcp.app import ANYBODY, App
 from elks_mcp.domain.caller_limits import CallerUsage
 from elks_mcp.domain.policy import Policy
+from elks_mcp.inbound.call_addresses import AUDIO
 from elks_mcp.mcp_server.server import QUESTION_TTL, REQUIRED_SCOPES, build_server
 from elks_mcp.mcp_server.subscriptions import Subscriptions
 from elks_mcp.runtime.addresses import is_this_machine, parse_address
 from elks_mcp.store import ServerKind
+from elks_mcp.web.audio_server import AudioServer
 from elks_mcp.web.authentication import TokenVerifier
 from elks_mcp.web.authorization import TokenMiddleware
 from elks_mcp.web.bodies import MAX_BODY_BYTES
@@ -81,6 +84,7 @@ class HttpApp:
         )
         self._streams = OpenStreams()
         self._hooks = WebhookReceiver(lambda: self.app)
+        self._audio = AudioServer(lambda: self.app)
         self._routed = self._build_routed(protocol)
 
     def _build_routed(self, protocol: Starlette) -> Starlette:
@@ -104,10 +108,16 @@ class HttpApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan.
 
-        Webhooks bypass routing and middleware, since a thousand can arrive in a second.
+        Webhooks bypass routing and middleware, since a thousand can arrive in a second. So does audio, which
+        needs neither.
         """
-        is_hook = scope["type"] == "http" and f"{scope['path']}/".startswith(HOOKS)
-        await (self._hooks if is_hook else self._routed)(scope, receive, send)
+        path = f"{scope['path']}/" if scope["type"] == "http" else ""
+        if path.startswith(HOOKS):
+            await self._hooks(scope, receive, send)
+        elif path.startswith(AUDIO):
+            await self._audio(scope, receive, send)
+        else:
+            await self._routed(scope, receive, send)
 
     @property
     def app(self) -> App:

@@ -22,8 +22,8 @@ def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
 def velocity(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Refuse to flood one number, at the time when the text goes out.
 
-    Scheduled texts count, and those that wait for a person's approval. A text from that number restarts the
-    10 minutes, but not the 24 hours.
+    Texts and calls count together, also scheduled ones and those that wait for a person's approval. A text
+    from that number restarts the 10 minutes, but not the 24 hours.
     """
     if facts.recall is None:
         return None
@@ -38,8 +38,9 @@ def velocity(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
 
 
 def _count(draft: Draft, count: int, period: str) -> str:
+    nouns = "texts and calls" if draft.payload.IS_SPOKEN else "texts"
     when = f"Within {period} of its send time" if draft.send_at else f"In the last {period}"
     return (
-        f"{when}, {count} texts to {draft.to.e164} were sent, are scheduled or wait for a person, who can "
+        f"{when}, {count} {nouns} to {draft.to.e164} were sent, are scheduled or wait for a person, who can "
         "approve or cancel them."
     )

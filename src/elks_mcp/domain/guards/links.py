@@ -16,8 +16,13 @@ from elks_mcp.domain.policy import Policy
 
 
 def link(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
-    """Ask about a text with a web address: a tool of fraud, and a way out for stolen data."""
-    return (Effect.ASK, "The text contains a web address.") if holds_link(draft.text) else None
+    """Ask about a text with a web address: a tool of fraud, and a way out for stolen data.
+
+    An address that is spoken cannot be opened.
+    """
+    if draft.payload.IS_SPOKEN or not holds_link(draft.text):
+        return None
+    return Effect.ASK, "The text contains a web address."
 
 
 _SAFE = "com|net|org|info|biz|eu|io|ltd|xyz|icu|cyou|cfd|sbs|shop|online"

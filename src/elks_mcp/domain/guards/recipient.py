@@ -22,13 +22,19 @@ _NO_TEXTS_ON_FIXED_LINES = frozenset({"SE", "NO", "DK", "FI"})
 
 
 def textable_number(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
-    """Refuse numbers that cannot receive texts by their numbering plan (libphonenumber)."""
+    """Refuse numbers that cannot receive texts by their numbering plan (libphonenumber).
+
+    A call may go to a fixed line, and to no number that costs extra.
+    """
     kind, region = draft.to.kind, draft.to.region
     if kind is NumberKind.UNASSIGNED:
         return Effect.REFUSE, f"{draft.to.e164} is not in any country's numbering plan. Check the digits."
     if words := _NEVER_TEXTED.get(kind):
-        return Effect.REFUSE, f"{draft.to.e164} is {words}; it cannot receive texts, or only at extra cost."
-    if kind is NumberKind.FIXED_LINE:
+        why = "it cannot receive texts, or only at extra cost."
+        if draft.payload.IS_SPOKEN:
+            why = "a call to it costs extra, or is impossible."
+        return Effect.REFUSE, f"{draft.to.e164} is {words}; {why}"
+    if kind is NumberKind.FIXED_LINE and not draft.payload.IS_SPOKEN:
         effect = Effect.REFUSE if region in _NO_TEXTS_ON_FIXED_LINES else Effect.WARN
         return (
             effect,
@@ -77,7 +83,8 @@ def placeholder(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
         effect = Effect.REFUSE if facts.live else Effect.WARN
         return effect, f"{draft.to.e164} is an example number. Ask for the recipient's real number."
     if facts.live and not facts.simulated and _FICTION.fullmatch(draft.to.e164):
-        reserved = "is reserved for fiction: a text to it reaches no phone, and 46elks charges for it"
+        noun = draft.payload.NOUN
+        reserved = f"is reserved for fiction: a {noun} to it reaches no phone, and 46elks charges for it"
         return Effect.WARN, f"{draft.to.e164} {reserved}."
     return None
 
@@ -121,8 +128,8 @@ def own_number(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
         return None
     effect = Effect.REFUSE if facts.live else Effect.WARN
     return effect, (
-        f"{to} is a number of this 46elks account, so the text would come back as an incoming one "
-        f"from {written(draft.sender)}. Use the number of the person it is meant for."
+        f"{to} is a number of this 46elks account, so the {draft.payload.NOUN} would come back as an "
+        f"incoming one from {written(draft.sender)}. Use the number of the person it is meant for."
     )
 
 

@@ -54,9 +54,9 @@ def unknown_sender(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
         else ""
     )
     return Effect.REFUSE if facts.live else Effect.WARN, (
-        f"The sender {name} is not a number of this 46elks account, so the text would appear to come from "
-        f"someone else.{unread} Leave the sender out. If the number belongs to the operator, such as a "
-        "mobile number verified at 46elks, which 46elks does not list: set ELKS_PHONE_NUMBER or "
+        f"The sender {name} is not a number of this 46elks account, so the {draft.payload.NOUN} would appear "
+        f"to come from someone else.{unread} Leave the sender out. If the number belongs to the operator, "
+        "such as a mobile number verified at 46elks, which 46elks does not list: set ELKS_PHONE_NUMBER or "
         "ELKS_ALLOWED_SENDERS to it."
     )
 

@@ -24,13 +24,13 @@ def tainted(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
         return None
     minutes = TAINT_LASTS // timedelta(minutes=1)
     read = f"In the last {minutes} minutes the assistant read texts from others"
-    shown = f"{read}, and this text goes to a different number"
+    shown = f"{read}, and this {draft.payload.NOUN} goes to a different number"
     first_sent_at = facts.recall.first_sent_at if facts.recall else None
     was_texted_before = first_sent_at is not None and first_sent_at < facts.taint.created_at
     is_allowed = draft.to in policy.allowed_recipients
     if not (was_texted_before or is_allowed or _was_contact(draft, facts, facts.taint)):
         return Effect.ASK, f"{shown}, which was not texted before they were written."
-    if holds_link(draft.text):
+    if holds_link(draft.text) and not draft.payload.IS_SPOKEN:
         return Effect.ASK, f"{shown} and contains a web address."
     if facts.taint.texted + 1 >= _SPREADS_FROM:
         return Effect.ASK, f"{shown}, as did texts to {facts.taint.texted} other people in that time."

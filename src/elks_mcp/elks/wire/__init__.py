@@ -6,6 +6,17 @@ read leniently: an unknown field is ignored, and an optional field that cannot b
 """
 
 from elks_mcp.elks.wire.account import parse_account, parse_currency, parse_sandbox
+from elks_mcp.elks.wire.calls import (
+    HANG_UP,
+    LONGEST_ENGLISH,
+    build_call,
+    parse_call,
+    parse_call_page,
+    parse_call_receipt,
+    parse_ended,
+    parse_pressed,
+    price_call,
+)
 from elks_mcp.elks.wire.field_types import build_time, parse_time
 from elks_mcp.elks.wire.history import (
     PAGE_SIZE,
@@ -29,8 +40,11 @@ from elks_mcp.elks.wire.webhooks import parse_incoming, parse_report
 
 __all__ = [
     "DRY_RUN",
+    "HANG_UP",
+    "LONGEST_ENGLISH",
     "PAGE_SIZE",
     "PRIVATE",
+    "build_call",
     "build_history_query",
     "build_limit",
     "build_mms",
@@ -42,13 +56,18 @@ __all__ = [
     "is_image_id",
     "is_picture_id",
     "parse_account",
+    "parse_call",
+    "parse_call_page",
+    "parse_call_receipt",
     "parse_currency",
+    "parse_ended",
     "parse_estimate",
     "parse_image",
     "parse_incoming",
     "parse_message",
     "parse_numbers",
     "parse_page",
+    "parse_pressed",
     "parse_receipt",
     "parse_refusal",
     "parse_report",
@@ -57,4 +76,5 @@ __all__ = [
     "parse_subaccount",
     "parse_subaccounts",
     "parse_time",
+    "price_call",
 ]

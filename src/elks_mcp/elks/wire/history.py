@@ -67,7 +67,7 @@ def parse_page(body: bytes, currency: str) -> Page:
     usable = (row for row in rows if row.id and _parse_direction(row))
     return Page(
         messages=tuple(build_message(row, currency) for row in usable),
-        older_from=_parse_older_from(page.next, [moment for moment in times if moment]) if rows else None,
+        older_from=parse_older_from(page.next, [moment for moment in times if moment]) if rows else None,
         unread=tuple(
             unread
             for index, row in enumerate(rows)
@@ -196,7 +196,7 @@ def _find_unread(row: _RowBody, raw: object, not_after: datetime | None) -> Unre
     )
 
 
-def _parse_older_from(following: object, times: list[datetime]) -> datetime | None:
+def parse_older_from(following: object, times: list[datetime]) -> datetime | None:
     """Return the start of the next page; None after the last page.
 
     It is `next` or the oldest of `times`, whichever is later, so that a wrong value skips no message. An

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from elks_mcp.domain.callbacks import NO_CALLBACKS, Callbacks
 from elks_mcp.domain.models import ImageFacts
 from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.payloads import require_mms
@@ -20,7 +21,7 @@ _IMAGE_FIELD = re.compile(r"image[0-9]{0,2}")
 _IN_ADDRESS = re.compile(rf"/({_IMAGE_ID})(?:\.[a-z]{{3,4}})?")
 
 
-def build_mms(draft: Draft, *, report_to: str | None = None) -> dict[str, str]:
+def build_mms(draft: Draft, *, callbacks: Callbacks = NO_CALLBACKS) -> dict[str, str]:
     """Build the form of POST /mms, with the picture itself as a data URL.
 
     Only a third party documents that `whendelivered` works for an MMS. Without its effect nothing is lost.
@@ -31,8 +32,8 @@ def build_mms(draft: Draft, *, report_to: str | None = None) -> dict[str, str]:
         form["message"] = mms.text
     if mms.image:
         form["image"] = mms.image.data_url
-    if report_to:
-        form["whendelivered"] = report_to
+    if callbacks.report:
+        form["whendelivered"] = callbacks.report
     return form
 
 

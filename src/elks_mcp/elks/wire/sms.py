@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from elks_mcp.domain.callbacks import NO_CALLBACKS, Callbacks
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Estimate, Receipt
 from elks_mcp.domain.phone import written
@@ -25,19 +26,19 @@ PRIVATE = {"dontlog": "message"}
 """The field with which 46elks does not store the text, so that history has none (docs/send-sms)."""
 
 
-def build_sms(draft: Draft, *, report_to: str | None = None) -> dict[str, str]:
+def build_sms(draft: Draft, *, callbacks: Callbacks = NO_CALLBACKS) -> dict[str, str]:
     """Build the form of POST /sms.
 
     Args:
         draft: the text, its sender and its recipient.
-        report_to: the address for the delivery report; it may carry a reference of ours
+        callbacks: its `report` may carry a reference of ours
             (https://46elks.com/docs/sms-delivery-reports).
     """
     form = {"from": written(draft.sender), "to": draft.to.e164, "message": draft.text}
     if draft.sms.flash:
         form["flashsms"] = "yes"
-    if report_to:
-        form["whendelivered"] = report_to
+    if callbacks.report:
+        form["whendelivered"] = callbacks.report
     return form
 
 

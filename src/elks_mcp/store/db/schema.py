@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -311,6 +312,40 @@ A long-running server has a row all the time, any other process while it sends t
 
 `process_id` is random. `kind` is a `ServerKind`.
 """
+
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("order_id", String(12), primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.id), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("digits", String(10)),
+    Column("seconds", Integer),
+    Column("ended_at", Moment),
+    Index(
+        "ix_calls_ongoing",
+        "account_id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+"""The outcome of each call that was handed to 46elks: see `CallOutcome`.
+
+`digits` is what was pressed: empty if nothing was, and NULL while that is not known.
+"""
+
+
+call_audio = Table(
+    "call_audio",
+    metadata,
+    Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("format", String(4), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+"""The audio of calls, by its SHA-256, so that every replica can serve it until it expires."""
 
 
 def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:

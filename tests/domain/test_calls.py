@@ -1,0 +1,119 @@
+"""Calls: how long they may last, their digits, their payload, and doubts about them."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from elks_mcp.domain.call_doubts import judge_calls
+from elks_mcp.domain.calls import find_longest, parse_digits
+from elks_mcp.domain.doubts import SKEW, Doubt, Verdict
+from elks_mcp.domain.kinds import CALL, KINDS
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import Draft
+from elks_mcp.domain.payloads import Call
+from elks_mcp.domain.phone import Number
+from tests.support.provider import NOON, OURS, PHONE
+
+BO = Number("+46701740606")
+
+
+def a_call(to: Number = PHONE, **fields: Any) -> Draft:
+    """Return the draft of a call."""
+    return Draft(to=to, payload=Call(**{"text": "Driften är nere.", **fields}), sender=OURS)
+
+
+def doubts(*seconds: float, to: Number = PHONE) -> list[Doubt]:
+    """Return doubts about calls whose attempts began at these times."""
+    return [
+        Doubt(order_id=f"O-{index}", draft=a_call(to), since=NOON + timedelta(seconds=each))
+        for index, each in enumerate(seconds, 1)
+    ]
+
+
+def made(call_id: str = "c1", *, seconds: float | None = 1, **fields: Any) -> Message:
+    """Return a call of history."""
+    at = None if seconds is None else NOON + timedelta(seconds=seconds)
+    usual = {"direction": Direction.OUTBOUND, "sender": OURS.e164, "to": PHONE.e164, "status": "ongoing"}
+    return Message(id=call_id, created_at=at, **{**usual, **fields})
+
+
+# ── doubts ──
+
+
+def test_a_call_is_recognized_by_recipient_sender_and_time() -> None:
+    call = made()
+    assert judge_calls(doubts(0), [call]) == {"O-1": Verdict(message=call, is_absent=False)}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        made(to=BO.e164),
+        made(sender=BO.e164),
+        made(direction=Direction.INBOUND),
+        made(seconds=-SKEW.total_seconds() - 1),
+        made(seconds=301),
+        made(seconds=None),
+    ],
+)
+def test_another_call_proves_nothing(other: Message) -> None:
+    assert judge_calls(doubts(0), [other]) == {"O-1": Verdict(message=None, is_absent=True)}
+
+
+def test_more_calls_than_orders_are_ambiguous() -> None:
+    assert judge_calls(doubts(0), [made("c1"), made("c2")]) == {"O-1": Verdict()}
+
+
+def test_equal_orders_and_calls_are_matched_oldest_first() -> None:
+    verdicts = judge_calls(doubts(10, 0), [made("c2", seconds=11), made("c1", seconds=1)])
+    assert {order: verdict.message and verdict.message.id for order, verdict in verdicts.items()} == {
+        "O-1": "c2",
+        "O-2": "c1",
+    }
+
+
+def test_with_gaps_in_history_no_call_is_absent() -> None:
+    assert judge_calls(doubts(0), [], has_gaps=True) == {"O-1": Verdict()}
+
+
+def test_p4_a_call_that_history_does_not_show_is_not_made_again() -> None:
+    assert not KINDS[CALL].is_tried_again
+
+
+# ── length, digits, payload ──
+
+
+@pytest.mark.parametrize(
+    ("seconds", "digits", "longest"), [(1.2, 0, 8), (10, 0, 25), (10, 1, 41), (5, 4, 79)]
+)
+def test_a_call_may_last_as_long_as_two_rounds_of_its_content_and_the_waits(
+    seconds: float, digits: int, longest: int
+) -> None:
+    assert find_longest(seconds, digits) == longest
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [("", ""), ("1", "1"), ("12*#", "12*#"), ("12345", None), ("1 ", None), ("٣", None), ("1\n", None)],
+)
+def test_only_keys_of_a_phone_are_digits(text: str, digits: str | None) -> None:
+    assert parse_digits(text, 4) == digits
+
+
+def test_the_words_make_a_call_the_same_and_not_the_voice() -> None:
+    assert a_call(audio="a" * 64).payload.identity == a_call(audio="b" * 64).payload.identity
+    one, other = (a_call(text="", prompt="larm", audio=each * 64) for each in "ab")
+    assert one.payload.identity != other.payload.identity
+
+
+def test_p2_a_person_reads_the_words_or_which_recording_is_played() -> None:
+    assert a_call().payload.shown_text == "Driften är nere."
+    shown = a_call(text="", prompt="larm", audio="ab" * 32).payload.shown_text
+    assert "'larm'" in shown
+    assert "abababab" in shown
+
+
+def test_p9_only_the_words_of_a_call_are_erased() -> None:
+    assert frozenset({"text"}) == Call.PRIVATE
+    assert "Driften" not in repr(a_call().payload)
