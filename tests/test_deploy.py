@@ -21,7 +21,7 @@ import click
 import httpx2
 import psycopg
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from sqlalchemy import make_url

@@ -1,0 +1,91 @@
+"""The code in an answer to an alert, and the sentence that asks for it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elks_mcp.domain.acknowledgements import find_code, request_acknowledgement, request_digit
+from elks_mcp.domain.escalation import AckLanguage
+from elks_mcp.domain.opt_outs import find_opt_word
+from elks_mcp.domain.text import Encoding, measure
+
+codes = st.integers(0, 9999).map("{:04}".format)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OK 4711",
+        "ok 4711",
+        "ok4711",
+        "OK. 4711",
+        "Ok, 4711!",
+        "OK: 4711",
+        "okej 4711",
+        "Okay 4711",
+        "4711",
+        " 4711. ",
+        "ok\n4711",
+        "OK\u00a04711",
+        "ＯＫ　４７１１",
+        "Ok 4711, jag tar det",
+        "ja ok 4711",
+        "\u200bOK 4711",
+        "OK 4711\n> Reply OK 4711 to acknowledge.",
+    ],
+)
+def test_a_code_is_found_however_people_write_it(text: str) -> None:
+    assert find_code(text) == "4711"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "OK",
+        "ja",
+        "STOP",
+        "OK 471",
+        "OK 47110",
+        "kl 1530?",
+        "ring 0701740605",
+        "Vi ses 4711 kanske",
+        "OK ska bli, koden var inte 4711",
+        'Liked "Disk full\nReply OK 4711 to acknowledge."',
+        "Gillade ”Disken är full\nSvara OK 4711 för att bekräfta.”",
+        "Jag är på semester. Du skrev: Svara OK 4711 …",
+        "OK 4711 to acknowledge.",
+        "OK ٤٧١١",
+    ],
+)
+def test_a_text_that_does_not_acknowledge_has_no_code(text: str) -> None:
+    assert find_code(text) is None
+
+
+def test_one_text_is_one_try() -> None:
+    assert find_code("OK 1111 OK 2222 OK 4711") == "1111"
+    assert find_code("ok 1111 2222 4711") == "1111"
+
+
+@given(codes, st.sampled_from(AckLanguage), st.text(max_size=40))
+def test_an_alert_quoted_whole_acknowledges_nothing(code: str, language: AckLanguage, message: str) -> None:
+    asked = request_acknowledgement(message, code, language)
+    assert code in asked
+    if find_code(message) is None:
+        assert find_code(asked) is None
+
+
+@given(codes, st.sampled_from(["OK {}", "ok{}", "Ok. {}.", "{}"]))
+def test_each_code_is_found(code: str, text: str) -> None:
+    assert find_code(text.format(code)) == code
+    assert find_opt_word(text.format(code)) is None
+
+
+@pytest.mark.parametrize("language", AckLanguage)
+def test_the_request_costs_no_other_encoding(language: AckLanguage) -> None:
+    assert measure(request_acknowledgement("Disk full", "4711", language)).encoding is Encoding.GSM7
+
+
+def test_what_is_said_ends_each_sentence() -> None:
+    assert request_digit("Disk full", AckLanguage.ENGLISH) == "Disk full. Press 1 to acknowledge."
+    assert request_digit("Det brinner!", AckLanguage.SWEDISH) == "Det brinner! Tryck 1 för att bekräfta."
