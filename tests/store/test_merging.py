@@ -94,6 +94,8 @@ def set_back(location: StateLocation) -> None:
     on_sqlite = "UPDATE orders SET text = json_extract(content, '$.text')"
     on_postgres = "UPDATE orders SET text = CAST(content AS JSON) ->> 'text'"
     for statement in (
+        "DROP TABLE alert_attempts",
+        "DROP TABLE alerts",
         "DROP TABLE call_audio",
         "DROP TABLE calls",
         "DROP TABLE heartbeats",

@@ -192,6 +192,9 @@ class AlertProgress(Frozen):
     outcomes: tuple[AttemptOutcome, ...] = ()
     """Those of the latest stage."""
 
+    calls: tuple[AttemptOutcome, ...] = ()
+    """Those of all calls, the digits of which still count when the next stage was placed."""
+
     has_reached: bool = False
     """Whether an order of any stage left, or may have."""
 
@@ -236,7 +239,7 @@ def find_action(path: EscalationPath, progress: AlertProgress, now: datetime) ->
     """
     if progress.state is not AlertState.RUNNING:
         return None
-    for each in progress.outcomes:
+    for each in (*progress.outcomes, *progress.calls):
         if each.order_id and each.digits == ACKNOWLEDGING_DIGIT:
             return AcknowledgeByDigit(order_id=each.order_id)
     if now >= progress.ends_at:

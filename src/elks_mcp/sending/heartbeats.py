@@ -47,6 +47,8 @@ class Heartbeat:
         self._changing = anyio.Lock()
         self.sends_batch = False
         """Whether rows of a batch are under way, as far as this process knows."""
+        self.escalates = False
+        """Whether this process carries alerts on."""
 
     @property
     def is_kept(self) -> bool:
@@ -84,7 +86,7 @@ class Heartbeat:
             if kind := self._kind:
                 self._recorded, self._recorded_at = kind, now
                 with log_errors(log, "The heartbeat cannot be recorded"):
-                    await store.heartbeats.record(self._process_id, kind)
+                    await store.heartbeats.record(self._process_id, kind, escalates=self.escalates)
 
     async def end(self, why_paused: str = SERVER_ENDED) -> None:
         """Delete the heartbeat. If no other process sends, the batches under way are paused.

@@ -13,7 +13,7 @@ from elks_mcp.store.db.changes import change, close
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.rows import parse_findings, write_findings
-from elks_mcp.store.db.schema import batches, orders
+from elks_mcp.store.db.schema import alerts, batches, orders
 
 MOST_WAITING = 20
 """How many orders of one caller may wait for a person: about what one can read before they expire."""
@@ -76,9 +76,9 @@ def check_room(tx: Tx, caller: str) -> None:
 
 
 def new_approval_code(tx: Tx) -> str:
-    """Return a code that a person can type, and that no other order or batch here ever had."""
+    """Return a code that a person can type, and that nothing else here ever had."""
     while True:
         code = f"A-{make_code(4)}"
-        is_used = or_(*(exists().where(table.c.approval_code == code) for table in (orders, batches)))
+        is_used = or_(*(exists().where(table.c.approval_code == code) for table in (orders, batches, alerts)))
         if not tx.all(select(is_used))[0][0]:
             return code

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import and_, delete, or_, update
 
 from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
+from elks_mcp.store.alert_cleanup import delete_old_alerts
 from elks_mcp.store.approval import expire_waiting
 from elks_mcp.store.arrivals import delete_old_arrivals
 from elks_mcp.store.batch_cleanup import end_old_batches
@@ -45,6 +46,7 @@ class Cleanup:
         record_sent(tx, old)
         tx.execute(delete(orders).where(old))
         end_old_batches(tx, ROWS_KEPT)
+        delete_old_alerts(tx, ROWS_KEPT)
         delete_old_arrivals(tx)
         delete_old_taint(tx)
         delete_dead(tx)

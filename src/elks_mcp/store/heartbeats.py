@@ -44,12 +44,12 @@ class Heartbeats:
         self._database = database
 
     @writing
-    def record(self, tx: Tx, process_id: str, kind: ServerKind) -> None:
-        """Record that a process runs now."""
+    def record(self, tx: Tx, process_id: str, kind: ServerKind, *, escalates: bool = False) -> None:
+        """Record that a process runs now. `escalates`: whether it carries alerts on."""
         insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(heartbeats)
         key = {"account_id": tx.account_id, "process_id": process_id}
-        statement = insert.values(**key, kind=kind, started_at=tx.now, seen_at=tx.now)
-        seen = {"seen_at": tx.now, "kind": kind}
+        statement = insert.values(**key, kind=kind, started_at=tx.now, seen_at=tx.now, escalates=escalates)
+        seen = {"seen_at": tx.now, "kind": kind, "escalates": escalates}
         tx.execute(statement.on_conflict_do_update(index_elements=list(key), set_=seen))  # type: ignore[attr-defined]
 
     @deciding
@@ -72,6 +72,14 @@ class Heartbeats:
         alive = select(heartbeats.c.kind).where(heartbeats.c.account_id == tx.account_id, _is_alive(tx))
         lasting = alive.where(heartbeats.c.kind != ServerKind.CLIENT)
         row = tx.first(lasting.order_by(heartbeats.c.seen_at.desc(), heartbeats.c.process_id).limit(1))
+        return ServerKind(row.kind) if row else None
+
+    @reading
+    def find_escalating(self, tx: Tx) -> ServerKind | None:
+        """Return the kind of the server that carries alerts on and was seen last; None if none does."""
+        alive = select(heartbeats.c.kind).where(heartbeats.c.account_id == tx.account_id, _is_alive(tx))
+        escalating = alive.where(heartbeats.c.escalates)
+        row = tx.first(escalating.order_by(heartbeats.c.seen_at.desc(), heartbeats.c.process_id).limit(1))
         return ServerKind(row.kind) if row else None
 
     @reading

@@ -12,6 +12,7 @@ from sqlalchemy import and_, delete, insert, select, update
 
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import OrderState, Receipt, Report
+from elks_mcp.store.acknowledgements import record_acknowledgements
 from elks_mcp.store.arrivals import record_arrivals
 from elks_mcp.store.db.changes import accept, alter, change
 from elks_mcp.store.db.database import Database, Tx
@@ -120,6 +121,7 @@ def _record_messages(tx: Tx, messages: tuple[Message, ...]) -> None:
     words = read_new_words(tx, in_order, caused)
     record_numbers(tx, [each for each in in_order if each.id not in caused], words)
     record_opt_outs(tx, in_order, words)
+    record_acknowledgements(tx, in_order, caused)
     record_arrivals(tx, messages, caused)
 
 

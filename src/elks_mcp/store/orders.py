@@ -104,7 +104,7 @@ class OrderStore:
             expire(tx, prior.overdue)
         if waits:
             check_room(tx, draft.caller)
-        row = _new_row(tx, approval, waits=waits) | {"id": order_id}
+        row = build_new_row(tx, approval, waits=waits) | {"id": order_id}
         may_go = prior.is_first and row["state"] == OrderState.QUEUED
         claim = claim_new(tx, row, approval.quote, request.pace) if request.pace and may_go else None
         return Placed(_insert(tx, row), is_repeat=False, claim=claim)
@@ -245,7 +245,7 @@ def get_row(tx: Tx, number: str, *, caller: str | None = None, lock: bool = Fals
     raise NotFound("No order has that id.", hint=f"To list them: {show_command('outbox')}.")
 
 
-def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
+def build_new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
     findings, draft = approval.quote.findings, approval.quote.draft
     row = build_order(tx, approval.quote) | plan_times(tx, draft)
     row |= {

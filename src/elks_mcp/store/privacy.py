@@ -10,6 +10,7 @@ from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.admin import lock_all
+from elks_mcp.store.alert_cleanup import check_no_open_alert, forget_in_alerts, list_alerts_about
 from elks_mcp.store.batch_plans import forget_rows, list_rows
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, arrivals, known_numbers, orders, taint
@@ -32,6 +33,9 @@ class StoredData(NamedTuple):
 
     batches: list[dict[str, Any]]
     """The rows of plans for it, or that name it: batch, row, text or why it was left out, and the cells."""
+
+    alerts: list[dict[str, Any]]
+    """The alerts that reached it or were to reach it, and whether it acknowledged them."""
 
 
 class Removed(NamedTuple):
@@ -89,6 +93,8 @@ class PersonalData:
         theirs = known_numbers.c.number_hash == tx.hasher.number(number.e164)
         lock_all(tx)
         _check_finished(tx, number)
+        check_no_open_alert(tx, number)
+        forget_in_alerts(tx, number)
         removed = tx.execute(update(orders).where(_to(tx, number)).values(**_ERASED)).rowcount
         known = tx.execute(delete(known_numbers).where(theirs)).rowcount
         opt_out = find_opt_out(tx, number)
@@ -117,6 +123,7 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
         arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],
         taint=[_shown(row) for row in tx.all(select(taint).filter_by(**its).order_by(taint.c.shown_at))],
         batches=list_rows(tx, account.id, number),
+        alerts=list_alerts_about(tx, account.id, number),
     )
 
 

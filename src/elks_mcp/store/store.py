@@ -7,6 +7,8 @@ from typing import Self
 from elks_mcp.domain.kinds import Kinds
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.accepted_contacts import ContactAcceptances
+from elks_mcp.store.alert_runs import AlertRuns
+from elks_mcp.store.alerts import AlertStore
 from elks_mcp.store.arrivals import Arrivals
 from elks_mcp.store.batch_approval import BatchApprovals
 from elks_mcp.store.batch_interruptions import BatchInterruptions
@@ -45,6 +47,8 @@ class Store:
     batches: BatchStore
     batch_approvals: BatchApprovals
     batch_interruptions: BatchInterruptions
+    alerts: AlertStore
+    alert_runs: AlertRuns
     doubts: Doubts
     inbound: InboundStore
     arrivals: Arrivals
@@ -86,6 +90,8 @@ class Store:
             batches=BatchStore(database),
             batch_approvals=BatchApprovals(database),
             batch_interruptions=BatchInterruptions(database),
+            alerts=AlertStore(database),
+            alert_runs=AlertRuns(database),
             doubts=Doubts(database),
             inbound=InboundStore(database),
             arrivals=Arrivals(database),

@@ -8,14 +8,16 @@ from typing import Any
 from sqlalchemy import BindParameter, Boolean, Executable, Row, and_, bindparam, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from elks_mcp.domain.escalation import OPEN_STATES
 from elks_mcp.domain.orders import Order, OrderState, Receipt
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import NOW
 from elks_mcp.store.db.rows import IN_ORDER, parse_findings, parse_order, without_quotes, write_findings
-from elks_mcp.store.db.schema import batches, orders
+from elks_mcp.store.db.schema import alert_attempts, alerts, batches, orders
 
 WAS_CANCELLED = "The batch was cancelled."
+ALERT_IS_OVER = "The alert was over."
 
 
 def close(
@@ -51,19 +53,28 @@ def queue_again(tx: Tx, row: Row[Any], due_at: datetime, **changes: Any) -> Orde
 
 
 def find_obstacle(tx: Tx, row: Row[Any]) -> dict[str, Any]:
-    """Return the changes of an order that its batch keeps from going back to the queue.
+    """Return the changes of an order that its batch or alert keeps from going back to the queue.
 
-    The batch is paused, or was cancelled. Without these changes, a row that was being sent at that moment
-    would go out later in spite of it.
+    The batch is paused, or was cancelled, or the alert is over. Without these changes, an order that was
+    being sent at that moment would go out later in spite of it.
     """
     if row.batch_id is None:
-        return {}
+        return _end_with_alert(tx, row)
     stops = select(batches.c.paused_at, batches.c.cancelled_at).where(batches.c.id == row.batch_id)
     batch = tx.execute(stops).one()
     if batch.cancelled_at:
         ended = {"state": OrderState.CANCELLED, "charge": 0, "status_reason": WAS_CANCELLED}
         return ended | erase_content(tx)
     return {"state": OrderState.PAUSED, "charge": 0} if batch.paused_at else {}
+
+
+def _end_with_alert(tx: Tx, row: Row[Any]) -> dict[str, Any]:
+    """Return the changes that cancel an order whose alert is over."""
+    its = select(alerts.c.state).join(alert_attempts).where(alert_attempts.c.order_id == row.id)
+    if tx.execute(its).scalar() in {None, *OPEN_STATES}:
+        return {}
+    ended = {"state": OrderState.CANCELLED, "charge": 0, "status_reason": ALERT_IS_OVER}
+    return ended | erase_content(tx)
 
 
 def erase_content(tx: Tx) -> dict[str, None]:

@@ -14,11 +14,12 @@ SELECT EXISTS (
     orders.state IN ('waiting', 'scheduled', 'queued', 'sending', 'in doubt') OR orders.content IS NOT NULL
   )
 ) OR EXISTS (SELECT 1 FROM batches WHERE batches.account_id = :account AND batches.plan IS NOT NULL)
+OR EXISTS (SELECT 1 FROM alerts WHERE alerts.account_id = :account AND alerts.plan IS NOT NULL)
 """
 
 
 def has_work(file: Path, account: AccountKey) -> bool:
-    """Return whether a file has unfinished orders, content or plans of batches of an account.
+    """Return whether a file has unfinished orders, content or plans of an account.
 
     Opening the file undoes what a killed process left half-written. A file that cannot be read, or that has
     other tables, counts as having work: opening the store will then say what is wrong.

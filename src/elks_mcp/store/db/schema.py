@@ -305,12 +305,80 @@ heartbeats = Table(
     Column("kind", String(10), nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
+    Column("escalates", Boolean, nullable=False, server_default=false()),
 )
 """The processes that send for an account: when each was seen first, and when last.
 
 A long-running server has a row all the time, any other process while it sends the rows of a batch.
 
-`process_id` is random. `kind` is a `ServerKind`.
+`process_id` is random. `kind` is a `ServerKind`. `escalates` says that it carries alerts on.
+"""
+
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.id), nullable=False),
+    Column("caller", String(64), nullable=False),
+    Column("policy", String(64), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("code", String(4), nullable=False),
+    Column("plan", Text),
+    Column("digest", String(64), nullable=False),
+    Column("most", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("fingerprint", String(64)),
+    Column("key_hash", String(64)),
+    Column("approver", String(10), nullable=False),
+    Column("approval_code", String(8)),
+    Column("approved_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("position", Integer, nullable=False, server_default="0"),
+    Column("next_at", Moment),
+    Column("ends_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("acknowledged_by", String(64)),
+    Column("acknowledged_how", String(10)),
+    Column("late_by", String(64)),
+    Column("late_at", Moment),
+    Column("unreported", Boolean, nullable=False, server_default=false()),
+    Index("uq_alerts_approval", "approval_code", unique=True),
+    Index("uq_alerts_key", "key_hash", "account_id", unique=True),
+    Index("ix_alerts_state", "state", "account_id"),
+    Index("ix_alerts_created", "created_at", "account_id"),
+)
+"""The alerts that go on until somebody answers.
+
+`plan` is the frozen path and the text, as JSON. The words of the caller are removed when the alert is over,
+and the whole plan a day later. `digest` is the hash of what a person approves. `position` is the stage that
+comes next. It changes in the same transaction that places the orders of the stage before.
+`ends_at` is when the alert ends if nobody acknowledges it; while it waits, when it is too late to approve it.
+`acknowledged_by` and `late_by` are keyed hashes of numbers. `unreported` says that its end was not logged and
+counted yet.
+"""
+
+
+alert_attempts = Table(
+    "alert_attempts",
+    metadata,
+    Column("alert_id", ForeignKey(alerts.c.id), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("means", String(10), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("recipient_hash", String(64)),
+    Column("order_id", String(12)),
+    Column("skipped", Text, nullable=False, server_default=""),
+    Column("wrong_codes", Integer, nullable=False, server_default="0"),
+    Index("ix_alert_attempts_to", "recipient_hash", "alert_id"),
+    Index("ix_alert_attempts_order", "order_id"),
+)
+"""Each person of each stage that an alert placed or skipped. Its state is that of its order.
+
+`number` is the person's place in the stage. `order_id` is null for a person who was skipped.
 """
 
 

@@ -1,0 +1,54 @@
+"""Ending alerts: nothing of them goes out any more, and nothing opens them again."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, exists, select, update
+
+from elks_mcp.domain.escalation import OPEN_STATES, AlertState
+from elks_mcp.domain.orders import OrderState
+from elks_mcp.store.alert_rows import parse_alert_plan, write_alert_plan
+from elks_mcp.store.db.changes import ALERT_IS_OVER, erase_content
+from elks_mcp.store.db.database import Tx
+from elks_mcp.store.db.schema import alert_attempts, alerts, is_one_of, orders
+
+
+def end_alert(tx: Tx, row: Row[Any], state: AlertState, **changes: Any) -> bool:
+    """End an alert, and cancel its orders that have not left. Return whether it was open.
+
+    The caller's words are deleted, unless texts are kept.
+    """
+    if row.state not in OPEN_STATES:
+        return False
+    plan = parse_alert_plan(tx, row)
+    kept = plan if tx.keeps_texts else plan.without_message()
+    ended = {"state": state, "ended_at": tx.now, "next_at": None, "plan": write_alert_plan(kept)}
+    ended |= {"unreported": row.started_at is not None}
+    tx.execute(update(alerts).where(alerts.c.id == row.id).values(**ended, **changes))
+    _cancel_orders(tx, row.id)
+    tx.announce()
+    return True
+
+
+def _cancel_orders(tx: Tx, alert_id: str) -> None:
+    its = exists().where(alert_attempts.c.order_id == orders.c.id, alert_attempts.c.alert_id == alert_id)
+    which = its, is_one_of(orders.c.state, _NOT_LEFT)
+    cancelled = {"state": OrderState.CANCELLED, "status_reason": ALERT_IS_OVER, "charge": 0}
+    tx.execute(
+        update(orders).where(*which).values(**cancelled, changed_at=tx.now, lease=None, **erase_content(tx))
+    )
+
+
+_NOT_LEFT = (OrderState.WAITING, OrderState.SCHEDULED, OrderState.QUEUED)
+
+
+def expire_alerts(tx: Tx) -> None:
+    """End the alerts that waited too long for a person or, once approved, for a server."""
+    overdue = select(alerts).where(_is_overdue(tx)).with_for_update()
+    for row in tx.all(overdue):
+        why = "No server ran to start it in time." if row.approved_at else "No person approved it in time."
+        end_alert(tx, row, AlertState.EXPIRED, reason=why, key_hash=None)
+
+
+def _is_overdue(tx: Tx) -> ColumnElement[bool]:
+    waits = alerts.c.account_id == tx.account_id, alerts.c.state == AlertState.WAITING
+    return waits[0] & waits[1] & (alerts.c.ends_at <= tx.now)
