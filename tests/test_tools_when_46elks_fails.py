@@ -28,12 +28,16 @@ NOT_HARMFUL = {Fault.LATENCY, Fault.STALE_HISTORY, Fault.MISSING_ID, Fault.WRONG
 
 ONLY_POSTS = {Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP}
 POSTING = {"send_sms", "estimate_sms_cost"}
+EACH_WAY = {Fault.UNAVAILABLE, Fault.DROP_BEFORE, Fault.HANG, Fault.HTML}
+"""46elks refuses, ends the connection, does not answer, and answers what cannot be read."""
+
 HARMED = [
-    (fault, tool)
+    pytest.param(fault, tool, marks=() if tool == "send_sms" or fault in EACH_WAY else pytest.mark.long)
     for fault in Fault
     for tool in CALLS
     if fault not in NOT_HARMFUL and (fault not in ONLY_POSTS or tool in POSTING)
 ]
+"""Each fault in a send, and each way to fail in each tool. All faults in all tools are long."""
 
 
 @pytest.fixture

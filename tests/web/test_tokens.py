@@ -305,13 +305,13 @@ _BEHIND_A_PROXY = (
 """Headers that nginx, Apache, HAProxy, Envoy and the large content networks add."""
 
 
-@pytest.mark.parametrize("header", _BEHIND_A_PROXY)
-async def test_before_the_first_token_a_header_of_a_proxy_means_that_one_is_needed(header: str) -> None:
+async def test_before_the_first_token_a_header_of_a_proxy_means_that_one_is_needed() -> None:
     async with served() as (_, where):
-        passed_on = await ask(where, "tools/list", headers={header: "127.0.0.1"})
-        assert passed_on.status_code == 401
-        own = {"x-request-id": "1", "x-gzip": "1", "x-skip": "1", "origin": where.url}
-        assert (await ask(where, "tools/list", headers=own)).status_code == 200
+        for header in _BEHIND_A_PROXY:
+            passed_on = await ask(where, "tools/list", headers={header: "127.0.0.1"})
+            assert passed_on.status_code == 401, header
+            own = {"x-request-id": "1", "x-gzip": "1", "x-skip": "1", "origin": where.url}
+            assert (await ask(where, "tools/list", headers=own)).status_code == 200
 
 
 async def test_before_the_first_token_http_1_0_means_that_a_token_is_needed() -> None:
