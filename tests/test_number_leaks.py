@@ -112,6 +112,7 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
     ],
     "cancel_sms": [{"orderId": order} for order in ["{order}", "O-22222222", TEXTED, "070-174 06 24"]],
     "list_scheduled": [{}, {"with": STRANGER}],
+    "number_info": [{}, {"number": OWN}],
     "get_sms_messages": [
         {"limit": 100},
         *({"with": who} for who in [ASA, "Åsa Lind", STRANGER, "0701740624", *UNREADABLE]),

@@ -13,6 +13,7 @@ from elks_mcp.cli import commands
 
 NOT_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="Windows guesses where it would be")
 ARGUMENTS = {
+    "numbers configure": ("+46701740699", "--name", "x"),
     "cap set": ("100",),
     "serve": ("--http",),
     "approve": ("A-2345",),
@@ -97,6 +98,6 @@ def test_the_last_of_several_options_counts(tmp_path: Path) -> None:
 
 
 def test_the_help_of_every_command_names_both_options() -> None:
-    for path in chain(_walk(commands), [(), ("webhooks",), ("token",), ("cap",)]):
+    for path in chain(_walk(commands), [(), ("webhooks",), ("token",), ("cap",), ("numbers",)]):
         result = CliRunner().invoke(commands, (*path, "--help"))
         assert ("--env-file" in result.output, "--state-dir" in result.output) == (True, True), path

@@ -41,6 +41,12 @@ PARAMETERS = {
 }
 
 
+OFF_BY_DEFAULT: dict[str, list[str]] = {
+    "number_info": [],
+}
+OFF = "numbers"
+"""The toolsets that are off by default."""
+
 SWEDE = "+46701740699"
 
 
@@ -54,6 +60,19 @@ async def test_the_tools_have_exactly_the_published_parameters() -> None:
     tools = await list_tools()
     assert {tool.name: list(tool.input_schema["properties"]) for tool in tools} == PARAMETERS
     assert all(tool.input_schema["additionalProperties"] is False for tool in tools)
+
+
+async def test_tools_that_are_off_by_default_keep_the_same_rules() -> None:
+    tools = await list_tools(environ={"ELKS_TOOLSETS": OFF})
+    assert {tool.name: list(tool.input_schema["properties"]) for tool in tools} == OFF_BY_DEFAULT
+    for tool in tools:
+        assert tool.description
+        assert len(tool.description) <= 700
+        assert "Use it" in tool.description
+        assert FIRST.search(tool.description.partition("\n\n")[0].replace("\n", " ")), tool.name
+        assert tool.output_schema
+        assert {*tool.output_schema} == {"type", "properties"}
+        assert tool.input_schema["additionalProperties"] is False
 
 
 @pytest.mark.parametrize("tool", PARAMETERS)

@@ -117,7 +117,7 @@ def test_an_unknown_toolset_is_a_configuration_error_with_the_list(value: str, w
     with pytest.raises(Misconfigured, match=wrong) as caught:
         load({"ELKS_TOOLSETS": value})
     if "calendar" in value:
-        assert "sms, batches, inbox, account, policy, mms, all" in str(caught.value)
+        assert "sms, batches, inbox, account, policy, mms, numbers, all" in str(caught.value)
 
 
 async def test_a_misconfigured_server_lists_the_same() -> None:
@@ -159,6 +159,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "explain_policy": [{}],
     "send_mms": [PICTURE, PICTURE, {**PICTURE, "dryRun": True}, {"to": PHONE, "image": "cat.png"}, {}],
     "get_image": [{"messageId": "m" + "0" * 32}, {"messageId": "O-22222222"}, {}],
+    "number_info": [{}],
 }
 """Calls that succeed and that fail; a new tool needs some too."""
 

@@ -93,6 +93,7 @@ _OPERATE = {
     ),
     "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),
     "cap": ("elks_mcp.cli.caps:cap", "Show, set and lift the cap that 46elks itself enforces."),
+    "numbers": ("elks_mcp.cli.numbers:numbers", "List the account's numbers, and configure them."),
     "webhooks": ("elks_mcp.cli.webhooks:webhooks", "Show and set where 46elks forwards incoming texts."),
     "export": ("elks_mcp.cli.privacy:export", "Print everything stored about a phone number, as JSON."),
     "forget": (

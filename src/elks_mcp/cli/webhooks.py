@@ -9,12 +9,12 @@ from elks_mcp.app import App
 from elks_mcp.cli.arguments import shared_options, yes_option
 from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.number_lookup import find_own_number
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.numbers import NumberChange, OwnNumber
-from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.toolsets import Toolset
-from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
+from elks_mcp.errors import Misconfigured
 from elks_mcp.inbound.webhook_addresses import webhook_address
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
@@ -128,7 +128,7 @@ async def _change(
     `address`: the new address, or None to forward them nowhere. `ours`: the address of this server now.
     `then`: called after 46elks accepted the new address.
     """
-    number = await _find(app, phone)
+    number = await find_own_number(app, phone)
     say(f"{number.number} now: {_describe(number, ours)}")
     pictures = await _find_mms_address(app, address, is_new=then is not None)
     is_set = (address or "") == number.sms_url and pictures in {None, number.mms_url}
@@ -154,26 +154,6 @@ async def _find_mms_address(app: App, address: str | None, *, is_new: bool) -> s
     if address is None:
         return ""
     return await webhook_address(_public_url(app.configuration), app.storage, "mms", following=is_new)
-
-
-async def _find(app: App, phone: str) -> OwnNumber:
-    """Return the number of the account that was given, or else the one in ELKS_PHONE_NUMBER.
-
-    Raises:
-        NotFound: the account has no such number.
-        InvalidInput: no number was given, and ELKS_PHONE_NUMBER is not a number.
-    """
-    wanted = parse_number(phone, app.policy.home) if phone else app.policy.sender
-    if not isinstance(wanted, Number):
-        raise InvalidInput(
-            "No number was given.", hint="Add the number to the command, or set ELKS_PHONE_NUMBER to it."
-        )
-    for each in await app.client.list_numbers():
-        if each.number == wanted.e164:
-            return each
-    raise NotFound(
-        "The account has no such number.", hint=f"To list its numbers: {show_command('webhooks show')}."
-    )
 
 
 def _describe(number: OwnNumber, ours: str) -> str:

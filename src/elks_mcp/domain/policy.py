@@ -178,8 +178,8 @@ class OperatorRules(Frozen):
         RuleSetting("ELKS_TOOLSETS", "toolsets", show=write_toolsets, write=write_toolsets),
     ] = DEFAULT_TOOLSETS
     """The groups of tools that an assistant is offered, separated by commas: `sms`, `batches`, `inbox`,
-    `account`, `policy`, `mms`, `calls`, or `all`. Default: all but `mms` and `calls`. A tool of another group
-    is neither listed nor callable. Only `sms`, `batches`, `mms` and `calls` send."""
+    `account`, `policy`, `mms`, `calls`, `numbers`, `escalation`, or `all`. Default: the first five. A tool of
+    another group is neither listed nor callable. `inbox`, `account`, `policy` and `numbers` never send."""
 
     latest: Annotated[
         int,

@@ -12,6 +12,7 @@ class Toolset(StrEnum):
     ACCOUNT = "account"
     POLICY = "policy"
     MMS = "mms"
+    NUMBERS = "numbers"
 
 
 ALL_TOOLSETS = "all"
