@@ -1,5 +1,6 @@
 """A tool reports each failure of 46elks in time, and the next call works."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,7 +10,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from elks_mcp.sandbox import Fault, Sandbox
+from elks_mcp.sandbox import SAMPLE, Fault, Sandbox
 from tests.support.clocks import HANG, ManualClock, autojump
 from tests.support.connecting import PHONE, Era, call, connected, data, live, new_box, posted, words
 
@@ -22,7 +23,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "estimate_sms_cost": {"to": PHONE, "message": "Hej"},
     "check_account_balance": {},
     "get_delivery_statistics": {},
+    "send_mms": {"to": PHONE, "image": f"data:image/png;base64,{b64encode(SAMPLE.content).decode()}"},
+    "get_image": {"messageId": "m" + "0" * 32},
 }
+MMS = {"ELKS_TOOLSETS": "all", "ELKS_MMS_PRICE": "1.25"}
+
 NOT_HARMFUL = {Fault.LATENCY, Fault.STALE_HISTORY, Fault.MISSING_ID, Fault.WRONG_COST, Fault.FAILED_AT_ONCE}
 """Faults that a tool which only reads may not notice."""
 
@@ -68,7 +73,8 @@ async def test_each_fault_is_a_clear_error_and_passes(
     box: Sandbox, clock: ManualClock, fault: Fault, tool: str, era: Era
 ) -> None:
     box.faults.inject(fault, times=None)
-    async with connected(live(box), box=box, way=era, clock=clock) as client:
+    more = MMS if tool in {"send_mms", "get_image"} else {}
+    async with connected(live(box, **more), box=box, way=era, clock=clock) as client:
         async with in_time(clock):
             answer = await call(client, tool, **CALLS[tool])
         assert answer.is_error
@@ -118,23 +124,25 @@ def test_every_fault_has_its_outcome_here() -> None:
     assert set(Fault) == {*PAID, *REFUSED, *ELSEWHERE}
 
 
+@pytest.mark.parametrize("tool", ["send_sms", "send_mms"])
 @pytest.mark.parametrize("fault", PAID)
-async def test_the_outcome_of_a_paid_text_is_precise_and_it_is_posted_once(
-    box: Sandbox, clock: ManualClock, fault: Fault
+async def test_the_outcome_of_a_paid_text_or_picture_is_precise_and_it_is_posted_once(
+    box: Sandbox, clock: ManualClock, fault: Fault, tool: str
 ) -> None:
     status, why = PAID[fault]
     box.faults.inject(fault, method="POST", dryrun=False, times=None)
-    async with connected(live(box), box=box, clock=clock) as client:
+    more = MMS if tool == "send_mms" else {}
+    async with connected(live(box, **more), box=box, clock=clock) as client:
         async with in_time(clock):
-            answer = await call(client, "send_sms", to=PHONE, message="Hej")
+            answer = await call(client, tool, **CALLS[tool])
             assert not answer.is_error
             assert data(answer)["status"] == status
             assert why in words(answer)
             assert "do not send it again" in words(answer)
             assert (WAITS in words(answer)) == (status == "queued")
-            await followed(
-                client, data(answer)["orderId"], "created" if box.accepted else data(answer)["status"]
-            )
+            first = "sent" if tool == "send_mms" else "created"
+            found = first if box.accepted else data(answer)["status"]
+            await followed(client, data(answer)["orderId"], found)
         assert len(posted(box)) <= 1
 
 

@@ -12,6 +12,8 @@ import pytest
 from mcp_types import CallToolResult, ImageContent
 from PIL import Image
 
+from elks_mcp.mcp_server.hidden_numbers import _Hider
+from elks_mcp.mcp_server.tools.audit import write_audit_line
 from elks_mcp.sandbox import SAMPLE, Rules, Sandbox
 from tests.images.drawing import draw, draw_noise, draw_with_secrets, gif_of, open_result, png_claiming
 from tests.support.clocks import ManualClock as OurClock
@@ -35,6 +37,7 @@ from tests.support.tool_cases import later
 pytestmark = pytest.mark.anyio
 PNG = draw("PNG")
 SENDER = "+46701740606"
+URL_CANARY = "data:image/png;base64,CANARY"
 
 
 @pytest.fixture
@@ -128,6 +131,35 @@ async def test_an_animation_is_sent_as_its_first_frame_and_the_answer_says_so(
     async with connected(with_mms(box, pictures), box=box) as client:
         sent = await call(client, "send_mms", to=PHONE, image="party.gif")
     assert "Only the first frame of the animation is sent." in words(sent)
+
+
+TOOLS = {
+    "send_mms": ["to", "image", "message", "from", "dryRun", "idempotencyKey"],
+    "get_image": ["messageId", "index"],
+}
+
+
+async def test_the_tools_are_as_documented(box: Sandbox) -> None:
+    async with connected(live(box, ELKS_TOOLSETS="mms"), box=box) as client:
+        tools = (await client.list_tools()).tools
+    assert {tool.name: sorted(tool.input_schema["properties"]) for tool in tools} == {
+        name: sorted(parameters) for name, parameters in TOOLS.items()
+    }
+    for tool in tools:
+        assert tool.title
+        assert len(tool.description or "") <= 700
+        assert tool.input_schema["additionalProperties"] is False
+        assert tool.annotations
+        assert tool.annotations.read_only_hint is (tool.name == "get_image")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_audit_line_shows_each_parameter(tool: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "elks_mcp.audit"):
+        write_audit_line(tool, dict.fromkeys(TOOLS[tool], URL_CANARY), "ok", 0)
+    (line,) = caplog.records
+    assert list(vars(line)["arguments"]) == TOOLS[tool]
+    assert URL_CANARY not in str(vars(line))
 
 
 # ── prices ──
@@ -389,6 +421,12 @@ async def test_a_picture_survives_the_hiding_of_numbers(box: Sandbox) -> None:
         shown = await call(client, "get_image", messageId=message.id)
     assert open_result(shown_picture(shown)).size == (300, 300)
     assert "0606" not in words(shown)
+
+
+async def test_the_data_of_a_picture_is_not_read_as_text() -> None:
+    image = {"type": "image", "data": f"AAAA{SENDER}AAAA", "mimeType": "image/png"}
+    shown = await _Hider(None, "SE").hide({"content": [image, {"type": "text", "text": SENDER}]})
+    assert shown["content"] == [image, {"type": "text", "text": "…06"}]
 
 
 # ── history ──
