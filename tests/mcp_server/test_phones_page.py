@@ -1,6 +1,7 @@
 """A server in sandbox mode and its page: the content, and the decisions of people there."""
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from mcp_types import Implementation, ListRootsResult, Root
 from elks_mcp.app import App, open_app
 from elks_mcp.embedded_sandbox import EmbeddedSandbox
 from elks_mcp.mcp_server.server import build_server
-from elks_mcp.sandbox import Fault
+from elks_mcp.sandbox import SAMPLE, Fault
 from elks_mcp.settings import load
 from tests.support.browser import Browser
 from tests.support.connecting import (
@@ -104,6 +105,20 @@ async def test_a_text_that_needs_a_person_is_approved_on_the_page(era: Era) -> N
         await until(lambda: bool(sandbox.box.accepted))
         assert [each.text for each in sandbox.box.accepted] == ["Hej å"]
         assert await list_codes(sandbox) == []
+
+
+async def test_p2_the_page_shows_the_picture_that_goes_out() -> None:
+    image = f"data:image/png;base64,{b64encode(SAMPLE.content).decode()}"
+    async with with_page(ELKS_CONFIRM="always", ELKS_TOOLSETS="mms") as (client, sandbox):
+        await call(client, "send_mms", to=PHONE, image=image)
+        assert sandbox.box.page.approvals
+        (waiting,) = await sandbox.box.page.approvals.list_waiting()
+        assert waiting.details["Picture"].startswith("a picture in the call (96 × 64 pixels")
+        assert (waiting.details["Price"], "Parts" in waiting.details) == ("1.25 SEK", False)
+        await approve(sandbox, waiting.code)
+        await until(lambda: bool(sandbox.box.accepted))
+        [sent] = sandbox.box.accepted[0].pictures
+    assert waiting.picture == f"data:image/png;base64,{b64encode(sent.content).decode()}"
 
 
 async def test_p2_the_page_names_the_time_of_a_text_that_goes_out_later() -> None:

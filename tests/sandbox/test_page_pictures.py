@@ -1,6 +1,7 @@
 """Pictures on the phone page, in a real browser."""
 
 import base64
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from elks_mcp.sandbox import SAMPLE, Sandbox
 from tests.support.browser import Browser
 
 from .clients import PHONE, open_client
+from .test_approvals import open_desk
 from .test_mms import mms
 from .test_page import browse, is_shown, said
 
@@ -56,6 +58,21 @@ async def test_a_person_sees_a_picture_arrive_and_answers_with_one(
         ("outgoing", (SAMPLE,)),
         ("incoming", (SAMPLE,)),
     ]
+
+
+async def test_a_person_sees_the_picture_that_waits_for_them(browser: Browser) -> None:
+    desk, box = open_desk()
+    url = f"data:image/png;base64,{base64.b64encode(SAMPLE.content).decode()}"
+    desk.waiting = {"A-7F3K": replace(desk.waiting["A-7F3K"], details={"Picture": "cat.png"}, picture=url)}
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/", width=360, height=740)
+        browser.wait_for("document.querySelector('#waiting img')?.naturalWidth === 96")
+        assert browser.evaluate("document.querySelector('#waiting img').alt") == "cat.png"
+        assert browser.evaluate(said("#waiting h3")).startswith("MMS to ")
+        assert browser.evaluate("document.documentElement.scrollWidth") == 360
+
+    await browse(box, use)
 
 
 async def test_an_attached_picture_can_be_removed_before_it_is_sent(box: Sandbox, browser: Browser) -> None:

@@ -139,10 +139,11 @@ def _pending_together(group: list[OrderRecord], contacts: Contacts, zone: tzinfo
     """Describe orders that are listed together; the first of them expires first."""
     first, orders = group[0], [record.order for record in group]
     price = Money(sum(order.price.units for order in orders), first.order.price.currency)
+    count = format_count(sum(order.parts for order in orders), "part")
+    parts = f"{count}, " if first.order.payload.BY_PART else ""
     facts = (
         f"{len(orders)} texts to {describe_recipient(first.order, contacts)} "
-        f"from {visible(written(first.order.sender))}, "
-        f"{format_count(sum(order.parts for order in orders), 'part')}, {price}{_time(first.order, zone)}; "
+        f"from {visible(written(first.order.sender))}, {parts}{price}{_time(first.order, zone)}; "
         f"{_why_pending(first)} the first expires in {format_duration(first.left)}:"
     )
     return "\n".join([facts, f"  {', '.join(str(order.approval_code) for order in orders)}"])

@@ -86,6 +86,7 @@ def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
         ports = ", ".join(f"port {each}" for each in webhook_ports)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         box.page.snippets = _write_snippets(box, url)
+        box.rules.picture_address = f"{url}/a1/images"
         welcome = _WELCOME.format(
             url=url,
             username=box.username,

@@ -15,6 +15,7 @@ class WaitingText:
         message: the text.
         reasons: sentences that say why it waits.
         details: more for people, such as cost and parts, by title.
+        picture: the picture of an MMS as a data URL; "" for a text.
     """
 
     code: str
@@ -23,6 +24,7 @@ class WaitingText:
     message: str
     reasons: Sequence[str] = ()
     details: Mapping[str, str] = field(default_factory=dict)
+    picture: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

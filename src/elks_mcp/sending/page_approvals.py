@@ -8,6 +8,7 @@ from elks_mcp.domain.approval import explain_asking
 from elks_mcp.domain.batches import Batch, BatchState
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.orders import NEVER_SENT, Effect, Order, OrderState, of_effect
+from elks_mcp.domain.payloads import Mms
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.send_times import describe_send_time
@@ -122,11 +123,15 @@ class PageApprovals:
     def _describe(self, order: Order) -> WaitingText:
         notes = [f"Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
         text = order.text or ""
-        details = {"Price": str(order.price), "Parts": str(order.parts), "Order": order.id}
+        parts = {"Parts": str(order.parts)} if order.payload.BY_PART else {}
+        details = {"Price": str(order.price), **parts, "Order": order.id}
         if when := describe_send_time(order, self.policy.time_zone):
             details = {"Goes out": when, **details}
         if order.to and (name := self.contacts.known.find_name(order.to)):
             details = {"Contact": name, **details}
+        image = order.payload.image if isinstance(order.payload, Mms) else None
+        if image:
+            details["Picture"] = image.in_words
         if order.payload.shown_as:
             details["Shown as"] = order.payload.shown_as
         if has_invisible(text):
@@ -138,6 +143,7 @@ class PageApprovals:
             message=text,
             reasons=(*(each.in_words for each in explain_asking(order, self.policy)), *notes),
             details=details,
+            picture=image.data_url if image else "",
         )
 
 

@@ -472,6 +472,19 @@ async def test_the_status_of_an_mms_can_be_checked(box: Sandbox) -> None:
     assert "1" in words(counted)
 
 
+async def test_waiting_for_a_reply_finds_an_mms_without_a_webhook() -> None:
+    clock = OurClock()
+    box = box_on(clock)
+    async with connected(with_mms(box), box=box, clock=clock) as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        message = box.receive(PHONE, "Så här ser det ut", pictures=[PNG])
+        clock.advance(timedelta(minutes=1))
+        waited = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
+        shown = await call(client, "get_image", messageId=waited["message"]["id"])
+    assert (waited["message"]["id"], waited["message"]["kind"]) == (message.id, "mms")
+    assert open_result(shown_picture(shown)).size == (60, 40)
+
+
 async def test_a_stop_in_an_mms_counts() -> None:
     clock = OurClock()
     box = box_on(clock)

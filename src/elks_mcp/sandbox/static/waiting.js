@@ -11,7 +11,8 @@ const person = (number) => (written(number) === number ? number : `${written(num
 
 /** Return what a person needs to know about a text. */
 const textParts = (entry) => [
-  make("p", { class: "bubble", dir: "auto" }, entry.message),
+  make("p", { class: "bubble", dir: "auto" },
+    entry.picture && make("img", { class: "picture", src: entry.picture, alt: entry.details.Picture ?? "Picture" }), entry.message),
   list("reasons", entry.reasons),
   definitions([["To", person(entry.to)], ["From", person(entry.sender)], ...Object.entries(entry.details), ["Code", entry.code]]),
 ];
@@ -24,7 +25,7 @@ function fill(node, entry) {
     byId("spoken").textContent = outcome.textContent = said ?? error;
     if (error) for (const button of node.querySelectorAll("button")) button.disabled = false;
   };
-  const title = isBatch(entry) ? [isolated(entry.title)] : ["Text to ", isolated(written(entry.to))];
+  const title = isBatch(entry) ? [isolated(entry.title)] : [entry.picture ? "MMS to " : "Text to ", isolated(written(entry.to))];
   const what = make("span", { class: "spoken" }, isBatch(entry) ? ` the batch of ${entry.title}` : ` the text to ${written(entry.to)}`);
   node.replaceChildren(
     make("div", { class: "ask" }, make("h3", {}, ...title), ...(isBatch(entry) ? planParts(entry) : textParts(entry)), outcome),
