@@ -165,6 +165,7 @@ def _default(name: str) -> str:
 
 _REPEATABLE = {
     "cancel_sms": "Cancels; idempotent.",
+    "end_alert": "Ends an alert; idempotent.",
     "plan_batch": "Plans, and sends nothing but a test; idempotent.",
     "start_batch": "Sends; idempotent.",
     "stop_batch": "Pauses, resumes or cancels; idempotent.",

@@ -54,13 +54,16 @@ def environ_of(box: Sandbox, folder: Path) -> dict[str, str]:
         card("Åsa Lind", ASA) + card("Bo", BO) + card("Bo", BO_AT_WORK) + card("Jour 070-174 06 26", LISTED),
         encoding="utf-8",
     )
-    state = folder / "state"
+    state, policies = folder / "state", folder / "paging.yaml"
+    steps = ", ".join(f'{{whom: "{each}", by: sms, wait: 5}}' for each in (ASA, STRANGER, MALLORY))
+    policies.write_text(f"policies: {{jour: {{cost_cap: 50, steps: [{steps}]}}}}", encoding="utf-8")
     return live(
         box,
         ELKS_SHOW_NUMBERS="false",
         ELKS_TOOLSETS="all",
         ELKS_CONTACTS=str(contacts),
         ELKS_STATE_DIR=str(state),
+        ELKS_ESCALATION=str(policies),
         ELKS_ALLOWED_SENDERS=f"Elks,{SECOND_OWN}",
         ELKS_ALLOWED_RECIPIENTS=f"{ASA},{BO},{STRANGER},{TEXTED},{LISTED},{MENTIONED}",
         ELKS_SIGNATURE="Ring 070-174 06 29",
@@ -173,6 +176,13 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
     "check_account_balance": [{}, {"account": STRANGER}],
     "get_delivery_statistics": [{}, {"since": "2020-01-01"}, {"limit": STRANGER}, {"since": "070-174 06 24"}],
     "explain_policy": [{}],
+    "alert_until_acknowledged": [
+        {"message": "Ring 070-174 06 27", "policy": "jour"},
+        {"message": "Hej", "policy": "jour", "dryRun": True},
+        {"message": "Hej", "policy": STRANGER},
+    ],
+    "check_alert": [{"alertId": "{alert}"}, {"alertId": STRANGER}],
+    "end_alert": [{"alertId": "{alert}"}, {"alertId": STRANGER}],
 }
 """The calls of each tool: those that succeed, and those that fail with a number in the error."""
 
@@ -209,8 +219,10 @@ async def exchange_texts(client: Client, box: Sandbox) -> dict[str, str]:
     waited = data(await call(client, "wait_for_reply", sender=TEXTED, timeout=0))
     people = [ASA, TEXTED, STRANGER, MALLORY]
     batch = data(await call(client, "plan_batch", message=f"Hej, ring {LISTED}!", recipients=people))
+    alert = await call(client, "alert_until_acknowledged", message=f"Ring {LISTED}", policy="jour")
     return {
         "{batch}": batch["batchId"],
+        "{alert}": "E-22222222" if alert.is_error else data(alert)["alertId"],
         "{order}": sent["orderId"],
         "{message}": sent["messageId"],
         "{received}": received.id,

@@ -25,7 +25,7 @@ from elks_mcp.elks.credentials import Credentials
 from elks_mcp.elks.kinds_read import KindsRead
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api
-from elks_mcp.embedded_sandbox import EmbeddedSandbox, Provider, open_embedded_sandbox, simulated_by
+from elks_mcp.embedded_sandbox import EmbeddedSandbox, Provider, open_embedded_sandbox
 from elks_mcp.inbound.handles import Handles
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
@@ -42,6 +42,7 @@ from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.plan import Planner
 from elks_mcp.settings import Configuration, Settings, check_account, check_names
 from elks_mcp.store import Storage
+from elks_mcp.workflows.escalation import EscalationParts, Escalations
 
 _LONGEST_WAIT = timedelta(seconds=12)
 
@@ -72,6 +73,9 @@ class App:
     counters: Counters
     limits: UsageTracker
     bursts: Bursts
+    escalations: Escalations
+    """Carries alerts on, if this is a long-running server that offers them."""
+
     sandbox: EmbeddedSandbox | None = None
     """The simulated 46elks in this process, if it is used."""
 
@@ -186,20 +190,27 @@ async def open_app(
     async with AsyncExitStack() as stack:
         if settings.simulated:
             sandbox = await stack.enter_async_context(open_embedded_sandbox(policy, settings.public_url))
-            provider = simulated_by(sandbox)
+            provider = sandbox.provider
         parts = _make_parts(stack, settings, provider, clock, limits)
         reader = contacts or ContactSource(settings.contacts, policy.home, parts.clock)
         acceptance = Acceptance(parts.storage, settings.write_command(f'contacts accept "{reader.path}"'))
         in_force = AcceptedContacts(reader, acceptance if policy.limits_to_contacts else None)
         await in_force.start()
         app = _assemble(configuration, parts, sandbox, in_force)
-        await stack.enter_async_context(parts.storage.receiving_notifications())
-        await stack.enter_async_context(app.replies.running())
-        await stack.enter_async_context(app.outbox.running())
+        await _run(stack, app)
         if sandbox and has_page and settings.sandbox_page:
             page = sandbox.offering_page(app.outbox, app.storage, policy, in_force)
             await stack.enter_async_context(page)
         yield app
+
+
+async def _run(stack: AsyncExitStack, app: App) -> None:
+    """Run what every process runs; the stack ends it."""
+    await stack.enter_async_context(app.storage.receiving_notifications())
+    await stack.enter_async_context(app.replies.running())
+    await stack.enter_async_context(app.outbox.running())
+    if app.sandbox:  # its phones and its state end with this process, so no other could carry alerts on
+        await stack.enter_async_context(app.escalations.running())
 
 
 class _SharedParts(NamedTuple):
@@ -253,6 +264,8 @@ def _assemble(
     addresses = ServerAddresses(settings.public_url, sandbox.offer_audio(storage) if sandbox else None)
     calls = make_call_parts(client, storage, clock, settings, addresses, poll)
     options = _build_options(configuration, history, calls)
+    outbox = Outbox.over(api.post, client, storage, checks, clock, options)
+    carry = EscalationParts(storage, outbox, checks, clock, counters, history.refresh, lambda: replies.poll)
     return App(
         configuration=configuration,
         policy=policy,
@@ -267,7 +280,8 @@ def _assemble(
         calls=calls,
         taint_log=taint_log,
         orders=Orders(counted, storage, taint_log, checks),
-        outbox=Outbox.over(api.post, client, storage, checks, clock, options),
+        outbox=outbox,
+        escalations=Escalations(carry, is_enabled=policy.offers_alerts and not options.only_own),
         clock=clock,
         counters=counters,
         limits=limits,

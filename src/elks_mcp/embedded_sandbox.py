@@ -40,6 +40,15 @@ _MOST_CLIENTS = 3
 _LONGEST_NAME = 40
 
 
+class Provider(NamedTuple):
+    """The 46elks that a server uses: the real one, or a sandbox in its process."""
+
+    credentials: Credentials
+    base_url: str
+    account: AccountKey
+    transport: httpx2.AsyncBaseTransport | None
+
+
 class EmbeddedSandbox:
     """A sandbox in this process, and its page.
 
@@ -62,6 +71,13 @@ class EmbeddedSandbox:
         """Let simulated phones fetch audio without a network; return at which address."""
         self._audio.storage = storage
         return _OWN_ORIGIN
+
+    @property
+    def provider(self) -> Provider:
+        """The sandbox as the 46elks of this process."""
+        credentials = Credentials(self.box.username, SecretStr(self.box.password))
+        account = AccountKey(_SANDBOX_URL, self.box.username)
+        return Provider(credentials, _SANDBOX_URL, account, self.box.transport())
 
     @asynccontextmanager
     async def offering_page(
@@ -145,24 +161,8 @@ class OwnAudio(httpx2.AsyncBaseTransport):
         return httpx2.Response(200, content=found.content) if found else httpx2.Response(404)
 
 
-class Provider(NamedTuple):
-    """The 46elks that the app uses: the real one, or the sandbox in this process."""
-
-    credentials: Credentials
-    base_url: str
-    account: AccountKey
-    transport: httpx2.AsyncBaseTransport | None
-
-
 _OWN_ORIGIN = "http://localhost"
 _SANDBOX_URL = f"{_OWN_ORIGIN}/a1"
-
-
-def simulated_by(sandbox: EmbeddedSandbox) -> Provider:
-    """Return a sandbox as the 46elks that the app uses."""
-    box = sandbox.box
-    credentials = Credentials(box.username, SecretStr(box.password))
-    return Provider(credentials, _SANDBOX_URL, AccountKey(_SANDBOX_URL, box.username), box.transport())
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ OTHERS = {
     "ELKS_CONFIRM": "always",
     "ELKS_CONTACTS": str(Path("/people.csv").absolute()),
     "ELKS_DONTLOG": "true",
+    "ELKS_ESCALATION": str(Path("/paging.yaml").absolute()),
     "ELKS_FILES_DIR": str(Path("/lists").absolute()),
     "ELKS_GUARDS_OFF": "night",
     "ELKS_INBOUND": "known",

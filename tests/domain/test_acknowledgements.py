@@ -86,6 +86,6 @@ def test_the_request_costs_no_other_encoding(language: AckLanguage) -> None:
     assert measure(request_acknowledgement("Disk full", "4711", language)).encoding is Encoding.GSM7
 
 
-def test_what_is_said_ends_each_sentence() -> None:
+def test_each_sentence_that_is_said_ends() -> None:
     assert request_digit("Disk full", AckLanguage.ENGLISH) == "Disk full. Press 1 to acknowledge."
     assert request_digit("Det brinner!", AckLanguage.SWEDISH) == "Det brinner! Tryck 1 för att bekräfta."

@@ -42,9 +42,14 @@ PARAMETERS = {
 
 
 OFF_BY_DEFAULT: dict[str, list[str]] = {
+    "send_mms": ["to", "image", "message", "from", "dryRun", "idempotencyKey"],
+    "get_image": ["messageId", "index"],
     "number_info": [],
+    "alert_until_acknowledged": ["message", "policy", "idempotencyKey", "dryRun"],
+    "check_alert": ["alertId"],
+    "end_alert": ["alertId"],
 }
-OFF = "numbers"
+OFF = "mms,numbers,escalation"
 """The toolsets that are off by default."""
 
 SWEDE = "+46701740699"

@@ -36,7 +36,7 @@ def test_every_toolset_has_tools_and_every_tool_is_in_one_toolset() -> None:
     assert all(NAMES.values())
 
 
-def test_only_the_toolsets_sms_batches_and_mms_have_tools_that_send_or_cancel() -> None:
+def test_only_the_toolsets_sms_batches_mms_and_escalation_have_tools_that_send_or_cancel() -> None:
     changing = {
         toolset: [tool.name for tool in tools if not (tool.annotations and tool.annotations.read_only_hint)]
         for toolset, tools in TOOLSETS.items()
@@ -44,6 +44,7 @@ def test_only_the_toolsets_sms_batches_and_mms_have_tools_that_send_or_cancel() 
     assert changing.pop(Toolset.SMS) == ["send_sms", "cancel_sms", "ask_by_sms"]
     assert changing.pop(Toolset.MMS) == ["send_mms"]
     assert changing.pop(Toolset.BATCHES) == ["plan_batch", "start_batch", "stop_batch"]
+    assert changing.pop(Toolset.ESCALATION) == ["alert_until_acknowledged", "end_alert"]
     assert not any(changing.values())
 
 
@@ -117,7 +118,7 @@ def test_an_unknown_toolset_is_a_configuration_error_with_the_list(value: str, w
     with pytest.raises(Misconfigured, match=wrong) as caught:
         load({"ELKS_TOOLSETS": value})
     if "calendar" in value:
-        assert "sms, batches, inbox, account, policy, mms, numbers, all" in str(caught.value)
+        assert "sms, batches, inbox, account, policy, mms, numbers, escalation, all" in str(caught.value)
 
 
 async def test_a_misconfigured_server_lists_the_same() -> None:
@@ -139,6 +140,7 @@ TEXT = {"to": PHONE, "message": "Hej"}
 LATER = {**TEXT, "sendAt": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="minutes")}
 MANY = {"message": "Hej", "recipients": [PHONE, "+46701740606"]}
 PICTURE = {"to": PHONE, "image": f"data:image/png;base64,{b64encode(SAMPLE.content).decode()}"}
+ALERT = {"message": "Hej", "policy": "jour"}
 REFUSED = {"to": "+4799999999", "message": "Hej"}
 CALLS: dict[str, list[dict[str, Any]]] = {
     "send_sms": [TEXT, TEXT, {**TEXT, "dryRun": True}, LATER, REFUSED, {}],
@@ -160,6 +162,9 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "send_mms": [PICTURE, PICTURE, {**PICTURE, "dryRun": True}, {"to": PHONE, "image": "cat.png"}, {}],
     "get_image": [{"messageId": "m" + "0" * 32}, {"messageId": "O-22222222"}, {}],
     "number_info": [{}],
+    "alert_until_acknowledged": [ALERT, {**ALERT, "dryRun": True}, {"message": "Hej"}],
+    "check_alert": [{"alertId": "E-22222222"}],
+    "end_alert": [{"alertId": "E-22222222"}],
 }
 """Calls that succeed and that fail; a new tool needs some too."""
 

@@ -66,7 +66,7 @@ class Pager:
             setup=ShopSetup(),
         )
         self.planner = AlertPlanner(planner, self, self._load)
-        self.alerts = Alerts(self.planner, self.escalations.is_carried_on, self.escalations.wake)
+        self.alerts: Alerts = Alerts(self.planner, self.escalations.is_carried_on, self.escalations.wake)
 
     async def read_leniently(self) -> Contacts:
         """Return the contacts of the team."""

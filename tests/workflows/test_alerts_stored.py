@@ -1,4 +1,4 @@
-"""What is stored about an alert: whose data it is, for how long, and who may see and end it."""
+"""Stored alerts: whose data they are, for how long, and who may see and end them."""
 
 from datetime import timedelta
 

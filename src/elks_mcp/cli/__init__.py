@@ -81,9 +81,16 @@ _OPERATE = {
     "policy": ("elks_mcp.cli.policy:policy", "Show what may be sent now, and why."),
     "pending": (
         "elks_mcp.cli.approval:pending",
-        "List the texts and batches that wait for a person, and why.",
+        "List the texts, batches and alerts that wait for a person.",
     ),
-    "approve": ("elks_mcp.cli.approval:approve", "Approve a text or a batch that waits for a person."),
+    "approve": (
+        "elks_mcp.cli.approval:approve",
+        "Approve a text, a batch or an alert that waits for a person.",
+    ),
+    "escalation": (
+        "elks_mcp.cli.escalation:escalation",
+        "Page people until somebody answers.",
+    ),
     "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
     "contacts": ("elks_mcp.cli.contacts:contacts", "List your contacts, and check their files."),
     "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
@@ -124,6 +131,7 @@ _SYNONYMS = {
         "batches bulk csv excel many plan": ("batch",),
         "later planned schedule": ("scheduled", "send --at"),
         "approvals waiting": ("pending",),
+        "alarm alert alerts oncall page paging": ("escalation",),
         "optouts stop stops unsubscribe": ("opt-outs",),
         "delete erase": ("forget",),
         "daemon http run start": ("serve",),

@@ -1,13 +1,14 @@
 """`elks-mcp approve` and `pending`: a person at a terminal approves what waits.
 
 These commands send nothing. The server that asked for the approval, or the next one that starts, sends the
-text once it is approved, or starts the batch.
+text once it is approved, or starts the batch or the alert.
 """
 
 from datetime import tzinfo
 
 import click
 
+from elks_mcp.cli.alert_approval import approve_alert, describe_waiting_alert
 from elks_mcp.cli.batch_approval import approve_batch, describe_waiting_batch
 from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
@@ -26,10 +27,11 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.send_times import describe_send_time, format_send_time
-from elks_mcp.domain.wording import format_count, format_duration
+from elks_mcp.domain.wording import format_duration
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord
+from elks_mcp.store.alert_admin import AlertAdmin
 from elks_mcp.store.batch_admin import BatchAdmin
 
 _DIGITS = 4
@@ -40,10 +42,10 @@ _DIGITS = 4
 @click.argument("approval", metavar="A-…")
 @with_settings()
 def approve(configuration: Configuration, approval: str) -> int:
-    """Approve a text or a batch that waits for a person.
+    """Approve a text, a batch or an alert that waits for a person.
 
     The command shows the text, its recipient and its price, and asks for the last four digits of the
-    recipient's number; for a batch, it asks for the number of recipients. It needs a terminal, but no
+    recipient's number; for a batch or an alert, it asks for the number of people. It needs a terminal, but no
     credentials. It sends nothing itself: the server that asked sends the text within seconds, or the next
     server that starts does.
 
@@ -53,6 +55,8 @@ def approve(configuration: Configuration, approval: str) -> int:
     state, zone = State(configuration), configuration.settings.time_zone
     if batch := state.query(lambda database: BatchAdmin(database).find(approval)):
         return approve_batch(configuration, state, batch)
+    if alert := state.query(lambda database: AlertAdmin(database).find(approval)):
+        return approve_alert(configuration, state, alert)
     record = state.query(lambda database: OrderAdmin(database).get(approval))
     if record.order.state is not OrderState.WAITING or record.approved:
         return _report(record, zone)
@@ -65,7 +69,7 @@ def approve(configuration: Configuration, approval: str) -> int:
 @click.command()
 @with_settings()
 def pending(configuration: Configuration) -> int:
-    """List the texts and batches that wait for a person, and why."""
+    """List the texts, batches and alerts that wait for a person."""
     state = State(configuration)
     if not state.exists:
         say(state.absence)
@@ -85,9 +89,12 @@ def pending(configuration: Configuration) -> int:
     batches = state.query(lambda database: BatchAdmin(database).list_waiting())
     for batch in batches:
         say(describe_waiting_batch(batch, configuration.policy))
+    alerts = state.query(lambda database: AlertAdmin(database).list_waiting())
+    for alert in alerts:
+        say(describe_waiting_alert(alert))
     say(
         f"To see one and approve it: {show_command('approve A-…')}."
-        if waiting or batches
+        if waiting or batches or alerts
         else "No texts are waiting for approval."
     )
     return 0
@@ -139,8 +146,8 @@ def _pending_together(group: list[OrderRecord], contacts: Contacts, zone: tzinfo
     """Describe orders that are listed together; the first of them expires first."""
     first, orders = group[0], [record.order for record in group]
     price = Money(sum(order.price.units for order in orders), first.order.price.currency)
-    count = format_count(sum(order.parts for order in orders), "part")
-    parts = f"{count}, " if first.order.payload.BY_PART else ""
+    size = first.order.payload.describe_size(sum(order.parts for order in orders))
+    parts = f"{size}, " if size else ""
     facts = (
         f"{len(orders)} texts to {describe_recipient(first.order, contacts)} "
         f"from {visible(written(first.order.sender))}, {parts}{price}{_time(first.order, zone)}; "

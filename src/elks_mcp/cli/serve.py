@@ -81,7 +81,8 @@ async def _send_and_receive(configuration: Configuration) -> None:
     with _ending_on_signals() as ended:
         async with open_app(configuration) as app:
             say(await _describe(app), err=True)
-            async with app.outbox.heartbeat.kept(ServerKind.SERVE), background() as tasks:
+            kept = app.outbox.heartbeat.kept(ServerKind.SERVE)
+            async with app.escalations.running(), kept, background() as tasks:
                 tasks.start_soon(app.replies.keep_receiving)
                 await ended.wait()
             say("elks-mcp: stopping. A request that is under way is finished first.", err=True)

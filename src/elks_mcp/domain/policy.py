@@ -234,6 +234,11 @@ class Policy(OperatorRules):
         return Mode.LIVE if self.live else Mode.DRY_RUN
 
     @property
+    def offers_alerts(self) -> bool:
+        """Whether alerts can be raised."""
+        return Toolset.ESCALATION in self.toolsets
+
+    @property
     def limits_to_contacts(self) -> bool:
         """Whether the contacts decide who may be texted."""
         return bool(list_references(self.allowed_recipients))

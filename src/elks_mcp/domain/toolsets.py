@@ -13,6 +13,7 @@ class Toolset(StrEnum):
     POLICY = "policy"
     MMS = "mms"
     NUMBERS = "numbers"
+    ESCALATION = "escalation"
 
 
 ALL_TOOLSETS = "all"

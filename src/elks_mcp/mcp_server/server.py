@@ -26,7 +26,17 @@ from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import ScopeMiddleware, build_required_scopes
 from elks_mcp.mcp_server.subscriptions import Subscriptions
-from elks_mcp.mcp_server.tools import account, batches, contacts, mms, numbers, policy, replies, sms
+from elks_mcp.mcp_server.tools import (
+    account,
+    batches,
+    contacts,
+    escalation,
+    mms,
+    numbers,
+    policy,
+    replies,
+    sms,
+)
 from elks_mcp.mcp_server.tools.base import ElksTool
 
 TOOLSETS: Mapping[Toolset, tuple[ElksTool, ...]] = {
@@ -37,6 +47,7 @@ TOOLSETS: Mapping[Toolset, tuple[ElksTool, ...]] = {
     Toolset.POLICY: policy.TOOLS,
     Toolset.MMS: mms.TOOLS,
     Toolset.NUMBERS: numbers.TOOLS,
+    Toolset.ESCALATION: escalation.TOOLS,
 }
 """The tools of each toolset, in the order in which they are listed."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from elks_mcp.domain.approval import explain_asking
 from elks_mcp.domain.batches import Batch, BatchState
 from elks_mcp.domain.cleaning import has_invisible
+from elks_mcp.domain.escalation import AlertState
 from elks_mcp.domain.orders import NEVER_SENT, Effect, Order, OrderState, of_effect
 from elks_mcp.domain.payloads import Mms
 from elks_mcp.domain.phone import written
@@ -16,11 +17,13 @@ from elks_mcp.errors import ElksError, NotFound
 from elks_mcp.sandbox.page_context import ShownBatch, WaitingText
 from elks_mcp.sending.checks import KnownContacts
 from elks_mcp.sending.outbox import Outbox
+from elks_mcp.sending.page_alerts import describe_alert
 from elks_mcp.sending.page_batches import PageBatches
 from elks_mcp.store import Storage
 
 if TYPE_CHECKING:
     from elks_mcp.store.admin import OrderAdmin
+    from elks_mcp.store.alert_admin import AlertAdmin, AlertRecord
     from elks_mcp.store.batch_admin import BatchAdmin, BatchRecord
 
 DECLINED = "Declined by a person on the sandbox's page."
@@ -43,7 +46,15 @@ class PageApprovals:
             return []
         records = await (await self._open_admin()).list_waiting()
         orders = [each.order for each in records if each.order.approval_code and each.order.payload.is_known]
-        return [self._describe(order) for order in orders]
+        return [*await self._list_alerts(), *(self._describe(order) for order in orders)]
+
+    async def _list_alerts(self) -> list[WaitingText]:
+        """List the alerts that wait now."""
+        return [
+            describe_alert(each.plan, each.alert.approval_code or "", self.policy, self.contacts.known)
+            for each in await (await self._open_alert_admin()).list_waiting()
+            if each.plan and not each.alert.is_approved
+        ]
 
     async def list_batches(self) -> list[ShownBatch]:
         """List the batches that wait, are planned or under way, or just ended. It opens no state."""
@@ -54,16 +65,20 @@ class PageApprovals:
         return [page.describe(each.batch, each.plan) for each in records]
 
     async def decide(self, code: str, approved: bool) -> str:
-        """Approve or decline the text or batch with a code; return a sentence with the outcome.
+        """Approve or decline the text, batch or alert with a code; return the outcome in words.
 
         The text goes the way of one that is approved in the client: guards and opt-outs are checked again.
 
         Raises:
-            LookupError: that text or batch does not wait any more.
+            LookupError: that text, batch or alert does not wait any more.
         """
         if record := await (await self._open_batch_admin()).find(code):
             return await self._decide_batch(record, approved=approved)
-        order = await self._get_waiting(code)
+        if alert := await (await self._open_alert_admin()).find(code):
+            return await self._decide_alert(alert, approved=approved)
+        return await self._decide_text(await self._get_waiting(code), approved=approved)
+
+    async def _decide_text(self, order: Order, *, approved: bool) -> str:
         if not approved:
             order = await self.outbox.cancel(order, DECLINED)
             if order.state is not OrderState.CANCELLED:
@@ -99,6 +114,21 @@ class PageApprovals:
         self.outbox.wake()
         return "Approved. It is started now."
 
+    async def _decide_alert(self, record: "AlertRecord", *, approved: bool) -> str:
+        alert, plan, admin = record.alert, record.plan, await self._open_alert_admin()
+        if plan is None or alert.state is not AlertState.WAITING or alert.is_approved:
+            raise LookupError(f"This alert no longer waits: it is {alert.state}.")
+        if not approved:
+            await admin.end(alert.id, DECLINED)
+            return "Declined. Nobody is alerted."
+        try:
+            approval = await admin.approve(alert.id, plan.digest)
+        except ElksError as error:
+            return f"Not approved, and it still waits: {error.explain()}"
+        if not approval.alert.is_approved:
+            raise LookupError(f"This alert no longer waits: it is {approval.alert.state}.")
+        return "Approved. It begins now."
+
     async def _get_waiting(self, code: str) -> Order:
         try:
             order = (await (await self._open_admin()).get(code)).order
@@ -120,11 +150,17 @@ class PageApprovals:
 
         return BatchAdmin(store.database)
 
+    async def _open_alert_admin(self) -> "AlertAdmin":
+        store = await self.storage.open()
+        from elks_mcp.store.alert_admin import AlertAdmin  # noqa: PLC0415  (the store is loaded by now)
+
+        return AlertAdmin(store.database)
+
     def _describe(self, order: Order) -> WaitingText:
         notes = [f"Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
         text = order.text or ""
-        parts = {"Parts": str(order.parts)} if order.payload.BY_PART else {}
-        details = {"Price": str(order.price), **parts, "Order": order.id}
+        size = order.payload.describe_size(order.parts)
+        details = {"Price": str(order.price), **({"Size": size} if size else {}), "Order": order.id}
         if when := describe_send_time(order, self.policy.time_zone):
             details = {"Goes out": when, **details}
         if order.to and (name := self.contacts.known.find_name(order.to)):

@@ -133,6 +133,10 @@ class Settings(CallSettings, OperatorRules, CredentialSettings):
     """The price of one MMS in the account's currency, such as `1.25`: 46elks quotes none before it is sent.
     Default: the price of the latest MMS in the account's history; without one, no MMS is sent."""
 
+    escalation: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_ESCALATION")] = None
+    """The YAML file that says whom an alert reaches, how, and in which order, for the toolset `escalation`.
+    It is read for each alert. Default: none."""
+
     state_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_STATE_DIR")] = None
     """The directory for queued texts, budgets and opt-outs. Default: the system's directory for
     user data."""

@@ -47,8 +47,6 @@ class Store:
     batches: BatchStore
     batch_approvals: BatchApprovals
     batch_interruptions: BatchInterruptions
-    alerts: AlertStore
-    alert_runs: AlertRuns
     doubts: Doubts
     inbound: InboundStore
     arrivals: Arrivals
@@ -90,8 +88,6 @@ class Store:
             batches=BatchStore(database),
             batch_approvals=BatchApprovals(database),
             batch_interruptions=BatchInterruptions(database),
-            alerts=AlertStore(database),
-            alert_runs=AlertRuns(database),
             doubts=Doubts(database),
             inbound=InboundStore(database),
             arrivals=Arrivals(database),
@@ -105,6 +101,16 @@ class Store:
             totals=TotalsStore(database),
             cleanup=cleanup,
         )
+
+    @property
+    def alerts(self) -> AlertStore:
+        """The alerts of the account."""
+        return AlertStore(self.database)
+
+    @property
+    def alert_runs(self) -> AlertRuns:
+        """The running alerts of the account, for the server that carries them on."""
+        return AlertRuns(self.database)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -180,6 +180,7 @@ class HttpApp:
                     stack.enter_context(group_repeated_warnings(app.bursts))
                     if app.has_account:
                         await stack.enter_async_context(app.webhook_ingest.running())
+                    await stack.enter_async_context(app.escalations.running())
                     await stack.enter_async_context(app.outbox.heartbeat.kept(ServerKind.HTTP))
                     await stack.enter_async_context(self.server.session_manager.run())
                     yield

@@ -10,6 +10,7 @@ from itertools import chain
 
 from elks_mcp.answers.policy import compute_budget
 from elks_mcp.app import App
+from elks_mcp.domain.escalation import AlertState
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.errors import ElksError
 from elks_mcp.runtime.metrics import as_label, gauge, info
@@ -73,5 +74,9 @@ async def _write_account(app: App) -> list[str]:
         "elks_mcp_budget_left": budget.left.amount if budget.left else None,
     }
     known = [gauge(name, {"": value}) for name, value in figures.items() if value is not None]
+    if app.policy.offers_alerts:
+        alerts = await store.alert_runs.count()
+        by_state = {as_label(state.value): float(alerts.get(state, 0)) for state in AlertState}
+        known.append(gauge("elks_mcp_alerts", by_state, "state"))
     states = {as_label(state.value): float(sums.counts.get(state, 0)) for state in OrderState}
     return [*gauge("elks_mcp_orders", states, "state"), *chain.from_iterable(known)]

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -33,7 +35,11 @@ from elks_mcp.runtime.tasks import background
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.options import RefreshHistory
 from elks_mcp.sending.outbox import Outbox
+from elks_mcp.sending.plan import Planner
 from elks_mcp.store import Storage
+from elks_mcp.workflows.alert_plans import AlertPlanner, PeopleInGroups
+from elks_mcp.workflows.alerts import Alerts
+from elks_mcp.workflows.policy_files import load_policies
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
@@ -106,6 +112,11 @@ class Escalations:
             return False
         store = await self._parts.storage.open()
         return await store.heartbeats.find_escalating() is not None
+
+    def alerts(self, planner: Planner, contacts: PeopleInGroups, path: Path | None, caller: str) -> Alerts:
+        """Return what raises, follows and ends a caller's alerts. `path`: of the policy file."""
+        alert_planner = AlertPlanner(planner, contacts, partial(load_policies, path), caller)
+        return Alerts(alert_planner, self.is_carried_on, self.wake)
 
     def wake(self) -> None:
         """Look at the alerts now."""

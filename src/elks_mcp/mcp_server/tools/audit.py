@@ -35,6 +35,8 @@ _MASKED = PEOPLE | {
     "name",
     "restOf",
     "batchId",
+    "alertId",
+    "policy",
 }
 _KNOWN = _PLAIN | _MASKED
 

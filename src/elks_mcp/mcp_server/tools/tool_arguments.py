@@ -28,6 +28,7 @@ WIRE_NAMES = {
     "rest_of": "restOf",
     "test_row": "testRow",
     "batch_id": "batchId",
+    "alert_id": "alertId",
 }
 """Parameters whose Python name differs from the public one."""
 
