@@ -79,6 +79,15 @@ def test_a_picture_that_came_in_is_saved_as_it_is(elks: SimulatedElks, tmp_path:
     assert [(each["id"], each["kind"]) for each in listed["messages"]] == [(message.id, "mms")]
 
 
+@pytest.mark.parametrize(("more", "is_noted"), [({}, False), (READS, True), ({**READS, **PRICED}, False)])
+def test_the_doctor_says_that_no_price_is_set_if_the_toolset_is_on(
+    elks: SimulatedElks, more: dict[str, str], is_noted: bool
+) -> None:
+    result = elks.run_command("doctor", **more)
+    assert ("ELKS_MMS_PRICE is not set" in result.stdout) is is_noted
+    assert "needs pillow" not in result.stdout
+
+
 def test_the_commands_of_the_page_do_what_it_says(
     elks: SimulatedElks, cat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from elks_mcp.errors import Misconfigured
 from elks_mcp.images.image_headers import (
     MOST_FILE_BYTES,
     MOST_FRAMES,
@@ -136,6 +137,26 @@ def test_the_refusal_of_a_bomb_loads_no_decoder() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "99999 × 99999 pixels" in done.stdout
+
+
+def test_without_pillow_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = draw("PNG")
+    for name in ("PIL", "PIL.Image", "PIL.ImageOps"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(Misconfigured, match="pillow") as caught:
+        shrink(content, FOR_MMS)
+    assert "elks-mcp[images]" in caught.value.hint
+
+
+def test_a_server_loads_no_decoder_before_a_picture_is_used() -> None:
+    script = (
+        "import sys\n"
+        "from elks_mcp.mcp_server.server import TOOLS\n"
+        "import elks_mcp.cli.mms, elks_mcp.web.asgi\n"
+        "assert 'send_mms' in [tool.name for tool in TOOLS]\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] == 'PIL']\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.parametrize(

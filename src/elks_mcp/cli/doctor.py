@@ -28,6 +28,7 @@ from elks_mcp.cli.doctor_settings import (
     find_obstacle,
     list_exposed_files,
     list_faults,
+    list_mms_obstacles,
     list_signature_costs,
     list_slips,
     list_values,
@@ -89,6 +90,7 @@ _CHECKS_OF_SETTINGS = (
     list_slips,
     list_values,
     list_signature_costs,
+    list_mms_obstacles,
     list_exposed_files,
 )
 

@@ -1,6 +1,7 @@
 """The checks of `elks-mcp doctor` on settings: names, values, files, and sender numbers."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from elks_mcp.app import App
 from elks_mcp.domain.guards.links import holds_link
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.signature import explain_cost
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.errors import ElksError
 from elks_mcp.settings import DECLARATIONS, Configuration, explain_mistake, explain_unexpanded
 
@@ -88,6 +90,21 @@ def list_signature_costs(configuration: Configuration) -> list[Check]:
     if holds_link(signature):
         checks.append("A web address in it makes the guard `link` ask about every text.")
     return [Check("warn", f"ELKS_SIGNATURE: {text}") for text in checks]
+
+
+def list_mms_obstacles(configuration: Configuration) -> list[Check]:
+    """List what keeps the toolset `mms` from sending, if it is on."""
+    settings, policy = configuration.settings, configuration.policy
+    if Toolset.MMS not in policy.toolsets:
+        return []
+    checks = []
+    if find_spec("PIL") is None:
+        missing = "The toolset mms needs pillow. Install elks-mcp with its extra `images`."
+        checks.append(Check("warn", missing))
+    if settings.mms_price is None and not policy.simulated:
+        price = "ELKS_MMS_PRICE is not set: the price of an MMS is that of the account's latest one."
+        checks.append(Check("note", price))
+    return checks
 
 
 def find_obstacle(folder: Path | None) -> str:
