@@ -15,7 +15,7 @@ from elks_mcp.sandbox import Fault
 from elks_mcp.sending.plan import Decision, Planner
 from elks_mcp.store import StateLocation
 from elks_mcp.workflows.alert_plans import AlertPlanner, AlertRequest
-from elks_mcp.workflows.alerts import AlertNeedsApproval, AlertReady, Alerts
+from elks_mcp.workflows.alerts import AlertNeedsApproval, AlertReady, AlertRepeated, Alerts
 from elks_mcp.workflows.escalation import EscalationParts, Escalations, FindDigits, find_no_digits
 from elks_mcp.workflows.policy_files import PolicyFile, read_policies
 from tests.support.clocks import ManualClock
@@ -89,6 +89,8 @@ class Pager:
         """Raise an alert that a person approves if one is asked."""
         request = AlertRequest(message=message, policy=more.pop("policy", "jour"), **more)
         prepared = await self.alerts.prepare(request, can_ask=True)
+        if isinstance(prepared, AlertRepeated):
+            return prepared.alert
         assert isinstance(prepared, AlertReady | AlertNeedsApproval), prepared
         return await self.alerts.start(prepared, Decision.APPROVED)
 

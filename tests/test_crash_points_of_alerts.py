@@ -1,0 +1,215 @@
+"""Every step of an alert, failing once and dying once: nobody is texted twice for a step, nobody is skipped.
+
+A step is each statement and each commit, each request as it sets out and each answer as it comes, as in
+`test_crash_points.py`. A new process on the same database goes on, and its caller asks again.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from pydantic import SecretStr
+
+from elks_mcp.domain.alerts import Alert
+from elks_mcp.domain.escalation import OPEN_STATES, AlertState
+from elks_mcp.domain.phone import Number
+from elks_mcp.errors import ProviderError, StateUnavailable
+from elks_mcp.sandbox import Fault
+from elks_mcp.store import StateLocation
+from tests.support.pagers import FIRST, SECOND_PERSON, Pager
+from tests.support.provider import posts
+from tests.support.stores import (
+    KEY,
+    PRICE,
+    SteppedTransport,
+    Steps,
+    World,
+    WorldBackend,
+    is_death,
+    read_rows,
+)
+from tests.test_crash_points import telling
+
+pytestmark = pytest.mark.anyio
+
+PATH = f"""
+policies:
+  jour:
+    steps:
+      - {{whom: {FIRST.e164}, by: sms, wait: 4}}
+      - {{whom: {SECOND_PERSON.e164}, by: sms, wait: 4}}
+    cost_cap: 50
+"""
+"""The waits are longer than it takes to find out whether a text left whose server died."""
+
+BOTH = [FIRST.e164, SECOND_PERSON.e164]
+TRYING = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What becomes of an alert, whatever else happens."""
+
+    name: str
+    answers: Number | None = None
+    """Who answers with the code, as soon as they have the text."""
+
+    fault: Fault | None = None
+    reached: tuple[str, ...] = tuple(BOTH)
+    state: AlertState = AlertState.UNANSWERED
+
+
+SCENARIOS = [
+    Scenario("nobody answers"),
+    Scenario("the first answers", FIRST, reached=(FIRST.e164,), state=AlertState.ACKNOWLEDGED),
+    Scenario("the second answers", SECOND_PERSON, state=AlertState.ACKNOWLEDGED),
+    Scenario("the answer of 46elks is lost", fault=Fault.DROP_AFTER),
+    Scenario("no connection", fault=Fault.CONNECTION_REFUSED),
+]
+named = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+
+
+async def raise_alert(pager: Pager, scenario: Scenario) -> Alert:
+    """Raise the alert; a caller whose call fails asks again, with the same key."""
+    for _ in range(4):
+        with suppress(StateUnavailable, ProviderError):
+            alert = await pager.page(idempotency_key="k")
+            if scenario.fault and not posts(pager.backend.world.box):
+                pager.fail(scenario.fault, times=1)
+            return alert
+    raise AssertionError("one step fails, not more")
+
+
+async def settle(pager: Pager, scenario: Scenario, alert: Alert) -> None:
+    """Let time pass until the alert is over, looking past all that could be disturbed."""
+    world = pager.backend.world
+
+    def answer() -> None:
+        """Answer a text with its code, once."""
+        for message in world.box.accepted:
+            is_theirs = scenario.answers and message.to == scenario.answers.e164
+            if is_theirs and not any(each.sender == message.to for each in world.box.history):
+                code = message.text.partition("Reply OK ")[2][:4]
+                world.box.receive(message.to, f"ok {code}")
+
+    async def is_over() -> bool:
+        answer()
+        [(state,)] = read_rows(world.place, "SELECT state FROM alerts WHERE id = ?", alert.id)
+        return state not in OPEN_STATES
+
+    await pager.backend.pass_until(is_over)
+    await pager.pass_time(TRYING)
+
+
+async def live(scenario: Scenario, world: World, steps: Steps) -> None:
+    """Live once, from the request to the end, unless a step is the last."""
+    backend = WorldBackend(world, around=lambda transport: SteppedTransport(transport, steps))
+    backend.reads_history = True
+    try:
+        async with backend.opened() as store:
+            steps.listen(store)
+            pager = Pager(backend, PATH)
+            async with backend.outbox.running(), pager.escalations.running():
+                await settle(pager, scenario, await raise_alert(pager, scenario))
+    except BaseException as error:
+        if not is_death(error):
+            raise
+
+
+async def see_to_the_rest(scenario: Scenario, world: World) -> Alert:
+    """Live again, undisturbed, and return the alert at its end."""
+    backend = WorldBackend(world)
+    backend.reads_history = True
+    async with backend.running() as store:
+        pager = Pager(backend, PATH)
+        async with pager.escalations.running():
+            alert = await raise_alert(pager, scenario)
+            await settle(pager, scenario, alert)
+        [only] = await store.alerts.list_latest(10)
+        return only
+
+
+def check(scenario: Scenario, world: World, alert: Alert) -> None:
+    """Check that each person of the path was texted once, in order, and nobody after an answer."""
+    accepted = world.box.accepted
+    assert [message.to for message in accepted] == list(scenario.reached)
+    assert len(world.box.charges) == len(accepted)
+    assert (alert.state, alert.acknowledged_by) == (scenario.state, scenario.answers)
+    assert [each.position for each in alert.attempts] == list(range(len(scenario.reached)))
+    assert alert.spent.units == len(accepted) * PRICE
+    assert alert.ended_at
+    assert all(each.at <= alert.ended_at for each in alert.attempts)
+
+
+async def go_wrong(
+    scenario: Scenario, location: StateLocation, wrong: int | None, *, fatal: bool
+) -> list[str]:
+    """Make a step of the first process go wrong, and check the result; return its steps."""
+    world = World(location)
+    steps = Steps(wrong, fatal=fatal)
+    await live(scenario, world, steps)
+    try:
+        check(scenario, world, await see_to_the_rest(scenario, world))
+    except BaseException as error:
+        last = steps.taken[-1] if fatal else steps.taken[wrong or 0]
+        error.add_note(f"{scenario.name}: step {wrong}, {last!r}, {'fatal' if fatal else 'failed'}")
+        raise
+    return steps.taken
+
+
+def sample(scenario: Scenario, steps: list[str], share: int) -> list[int]:
+    """Choose a share of the telling steps, others in each scenario; in the thorough profile, all of them."""
+    if settings.get_current_profile_name() == "thorough":
+        return telling(steps)
+    return telling(steps)[SCENARIOS.index(scenario) % share :: share]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateLocation:
+    """Return a location for a store in a state directory."""
+    return StateLocation(folder=tmp_path)
+
+
+@pytest.fixture
+def server(postgres_database: str) -> StateLocation:
+    """Have a place for a store on a PostgreSQL."""
+    return StateLocation(url=SecretStr(postgres_database), key=KEY)
+
+
+@named
+async def test_p4_without_a_failure_each_person_is_texted_once(
+    folder: StateLocation, scenario: Scenario
+) -> None:
+    steps = await go_wrong(scenario, folder, None, fatal=False)
+    assert {"commit", "committed"} <= set(steps)
+
+
+@pytest.mark.lengthy
+@named
+async def test_p4_a_server_that_dies_at_a_step_neither_repeats_nor_skips_a_person(
+    folder: StateLocation, scenario: Scenario
+) -> None:
+    for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False), 25):
+        await go_wrong(scenario, folder, wrong, fatal=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fatal", [False, True], ids=["fails", "dies"])
+@named
+async def test_p4_whichever_step_of_an_alert_goes_wrong_each_person_is_texted_once(
+    folder: StateLocation, scenario: Scenario, fatal: bool
+) -> None:
+    for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False), 3):
+        await go_wrong(scenario, folder, wrong, fatal=fatal)
+
+
+@pytest.mark.long
+@named
+async def test_p4_wherever_a_server_on_a_shared_database_dies_each_person_is_texted_once(
+    server: StateLocation, scenario: Scenario
+) -> None:
+    for wrong in sample(scenario, await go_wrong(scenario, server, None, fatal=False), 10):
+        await go_wrong(scenario, server, wrong, fatal=True)
