@@ -69,6 +69,8 @@ def environ_of(box: Sandbox, folder: Path) -> dict[str, str]:
         ELKS_SIGNATURE="Ring 070-174 06 29",
         ELKS_MAX_PER_NUMBER="1000",
         ELKS_MMS_PRICE="0.01",
+        ELKS_CALL_PRICE_PER_MINUTE="0.80",
+        ELKS_TTS_46ELKS="true",
         **FAST_PACE,
     )
 
@@ -83,6 +85,7 @@ UNREADABLE = [
     "P-22222222",
 ]
 PICTURE = f"data:image/png;base64,{b64encode(SAMPLE.content).decode()}"
+SPOKEN = {"say": "Call 0701740627", "ask": 1}
 SENT = {"message": "Ring 0701740627 eller +46 70 174 06 27"}
 
 TOOLS: dict[str, list[dict[str, Any]]] = {
@@ -116,6 +119,15 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
     "cancel_sms": [{"orderId": order} for order in ["{order}", "O-22222222", TEXTED, "070-174 06 24"]],
     "list_scheduled": [{}, {"with": STRANGER}],
     "number_info": [{}, {"number": OWN}],
+    "call_phone": [
+        *({"to": to, "dryRun": True, **SPOKEN} for to in [ASA, "Åsa Lind", TEXTED, BO, MALLORY, OWN]),
+        *({"to": to, **SPOKEN} for to in UNREADABLE),
+        *({"to": ASA, "from": sender, "dryRun": True, **SPOKEN} for sender in [SECOND_OWN, STRANGER, "Elks"]),
+        {"to": TEXTED, "prompt": TEXTED},
+        {"to": TEXTED, "say": "Hej", "ask": TEXTED},
+    ],
+    "list_calls": [{}, {"limit": STRANGER}],
+    "get_recording": [{"recordingId": each} for each in [TEXTED, "c" + "0" * 32 + "-r0"]],
     "get_sms_messages": [
         {"limit": 100},
         *({"with": who} for who in [ASA, "Åsa Lind", STRANGER, "0701740624", *UNREADABLE]),

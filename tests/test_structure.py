@@ -29,6 +29,7 @@ TOPICS = {
     "approval": "what a person reads, how they are asked, how it is stored, the command that approves",
     "asgi": "an ASGI application",
     "contacts": "the people that the operator's files name",
+    "calls": "phone calls: 46elks' format, the outcomes, the toolset, the commands that make and list them",
     "cancellation": "ending an order before it leaves",
     "clock": "time: the server's and the sandbox's",
     "alerts": "alerts that go on until somebody answers",
@@ -72,6 +73,8 @@ LARGE: dict[str, str] = {
 """Code that is over a budget, by path and name, with the reason."""
 
 NAMES_TOOLS = {
+    "answers/call_lists.py": "the tool that takes the id of a recording",
+    "answers/calls.py": "how a model follows a call; a command has its own words",
     "answers/cancellation.py": "what a model does if the text may have left",
     "answers/batch_plans.py": "how a model starts the batch; a command has its own words",
     "answers/batch_steps.py": "what a model does next; a command has its own words",

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from elks_mcp.answers import build
+from elks_mcp.answers.calls import report_call_status
 from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide, read_style
 from elks_mcp.answers.people import read_people
 from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
@@ -11,6 +12,7 @@ from elks_mcp.answers.statistics import StatisticsAnswer, add_days, count_by_day
 from elks_mcp.answers.statuses import AskedStatus, StatusesAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.display import visible
+from elks_mcp.domain.kinds import CALL
 from elks_mcp.domain.models import Direction, HistoryFilter, Message, Scope
 from elks_mcp.domain.orders import Draft, Order
 from elks_mcp.domain.periods import parse_period
@@ -33,7 +35,7 @@ async def find_text(app: App, text_id: str) -> Message | Order:
     order = await app.orders.find_order(text_id)
     if order is None and Scope.READ not in app.caller.scopes:
         raise NotFound("You have sent no text with that id.", hint="Give the id of one of your orders (O-…).")
-    if order and order.receipt is None:
+    if order and (order.receipt is None or order.kind == CALL):
         return order
     app.require_account()
     receipt = order.receipt if order else None
@@ -46,6 +48,8 @@ async def find_status(app: App, text_id: str, record_shown: RecordShown | None =
     `record_shown`: called before a text that may be read is shown; None if a person reads the answer.
     """
     message = await find_text(app, text_id)
+    if isinstance(message, Order) and message.receipt:
+        return report_call_status(app, message, await app.calls.outcomes.find(message.id))
     if isinstance(message, Order):
         return build.report_unsent(app, message, await find_forecast(app, message))
     await app.history.record([message])

@@ -73,6 +73,11 @@ class Answer(StructuredAnswer):
         """The status in one word, for the audit log."""
         return "ok"
 
+    @property
+    def sound(self) -> bytes:
+        """A WAV file that belongs to the answer; empty if there is none."""
+        return b""
+
 
 class MissedReport(Answer):
     """An answer that also says which texts of the caller were not sent at their time."""

@@ -12,6 +12,7 @@ class Toolset(StrEnum):
     ACCOUNT = "account"
     POLICY = "policy"
     MMS = "mms"
+    CALLS = "calls"
     NUMBERS = "numbers"
     ESCALATION = "escalation"
 

@@ -37,6 +37,12 @@ class Consent(OneBoxForm):
     send: bool = Field(title="Send it?", description="Send exactly this text to exactly this number.")
 
 
+class CallConsent(OneBoxForm):
+    """The form about a call."""
+
+    call: bool = Field(title="Call?", description="Make exactly this call to exactly this number.")
+
+
 class CancelConsent(OneBoxForm):
     """The form about a cancellation."""
 
@@ -79,16 +85,18 @@ async def plan_request(request: SendRequest, ctx: Context[App]) -> Planned:
 
 async def ask(planned: Annotated[Planned, Resolve(plan)], ctx: Context[App]) -> Decision | Elicit[Consent]:
     """Ask a person about a call of `send_sms`, if one has to approve it."""
-    return await ask_person(planned, ctx)
+    return await ask_person(planned, ctx, Consent)
 
 
-async def ask_person(planned: Planned, ctx: Context[App]) -> Decision | Elicit[Consent]:
-    """Ask a person, if one has to approve the text. Raises the errors of `show_form`."""
+async def ask_person(
+    planned: Planned, ctx: Context[App], form: type[ConsentForm]
+) -> Decision | Elicit[ConsentForm]:
+    """Ask a person, if one has to approve what was planned. Raises the errors of `show_form`."""
     if not isinstance(planned, NeedsApproval):
         return Decision.NOT_NEEDED
     app = ctx.request_context.lifespan_context
     contacts, zone = app.contacts.known, app.policy.time_zone
-    return await show_form(ctx, write_question(planned.order, planned.reasons, contacts, zone), Consent)
+    return await show_form(ctx, write_question(planned.order, planned.reasons, contacts, zone), form)
 
 
 async def plan_cancel(order_id: str, ctx: Context[App]) -> CancelPlan:

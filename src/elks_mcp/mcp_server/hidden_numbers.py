@@ -154,7 +154,7 @@ class _Hider:
             return await self._hide_in_text(value)
         if isinstance(value, list | tuple):
             return [await self.hide(each) for each in value]
-        if not isinstance(value, dict) or value.get("type") == "image":
+        if not isinstance(value, dict) or value.get("type") in {"audio", "image"}:  # no digits to hide
             return value
         if value.get("mimeType") == "application/json" and isinstance(value.get("text"), str):
             content = await self.hide(json.loads(value["text"]))

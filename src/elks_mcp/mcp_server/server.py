@@ -29,6 +29,7 @@ from elks_mcp.mcp_server.subscriptions import Subscriptions
 from elks_mcp.mcp_server.tools import (
     account,
     batches,
+    calls,
     contacts,
     escalation,
     mms,
@@ -46,6 +47,7 @@ TOOLSETS: Mapping[Toolset, tuple[ElksTool, ...]] = {
     Toolset.ACCOUNT: account.TOOLS,
     Toolset.POLICY: policy.TOOLS,
     Toolset.MMS: mms.TOOLS,
+    Toolset.CALLS: calls.TOOLS,
     Toolset.NUMBERS: numbers.TOOLS,
     Toolset.ESCALATION: escalation.TOOLS,
 }

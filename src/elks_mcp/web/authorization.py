@@ -62,6 +62,7 @@ _WAITING_TOOLS = {
     "wait_for_reply": _OnRevocation.CANCEL,
     "ask_by_sms": _OnRevocation.WITHHOLD_ANSWER,
     "start_batch": _OnRevocation.WITHHOLD_ANSWER,
+    "call_phone": _OnRevocation.WITHHOLD_ANSWER,
 }
 
 

@@ -12,7 +12,19 @@ from elks_mcp.mcp_server.hidden_numbers import PEOPLE
 log = logging.getLogger("elks_mcp.audit")
 
 _PLAIN = frozenset(
-    {"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout", "change", "again", "testRow", "index"}
+    {
+        "direction",
+        "limit",
+        "dryRun",
+        "dry_run",
+        "flashsms",
+        "timeout",
+        "change",
+        "again",
+        "testRow",
+        "index",
+        "ask",
+    }
 )
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
 _MASKED = PEOPLE | {
@@ -37,6 +49,9 @@ _MASKED = PEOPLE | {
     "batchId",
     "alertId",
     "policy",
+    "say",
+    "prompt",
+    "recordingId",
 }
 _KNOWN = _PLAIN | _MASKED
 

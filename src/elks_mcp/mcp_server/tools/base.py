@@ -15,7 +15,14 @@ from typing import Any, ClassVar, cast, get_type_hints
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
+from mcp_types import (
+    AudioContent,
+    CallToolResult,
+    ImageContent,
+    InputRequiredResult,
+    TextContent,
+    ToolAnnotations,
+)
 from pydantic import ValidationError
 
 from elks_mcp.answers.sandbox import is_simulated
@@ -219,6 +226,13 @@ class ElksTool(Tool):
         return f"{self.BUG} {self.MAYBE_SENT}" if self.failed else self.BUG
 
 
+def _list_sounds(answer: Answer | None) -> list[AudioContent]:
+    """Return the sound of an answer that has one."""
+    if answer is None or not answer.sound:
+        return []
+    return [AudioContent(type="audio", data=b64encode(answer.sound).decode(), mime_type="audio/wav")]
+
+
 def _answer(app: App, parts: Sequence[str], answer: Answer | None) -> CallToolResult:
     text, prefix = "\n".join(parts), "Sandbox: "
     if is_simulated(app) and not text.startswith(prefix):
@@ -228,7 +242,7 @@ def _answer(app: App, parts: Sequence[str], answer: Answer | None) -> CallToolRe
         for each in (answer.images if answer else ())
     ]
     return CallToolResult(
-        content=[TextContent(type="text", text=text), *images],
+        content=[TextContent(type="text", text=text), *images, *_list_sounds(answer)],
         structured_content=answer.model_dump(mode="json", by_alias=True) if answer else None,
         is_error=answer is None,
     )

@@ -95,7 +95,7 @@ async def ask_about_row(
     planned: Annotated[RowToMyNumber, Resolve(plan_one)], ctx: Context[App]
 ) -> Decision | Elicit[Consent]:
     """Ask a person about the `test_row` of a call of `plan_batch`, if one has to approve it."""
-    return await ask_person(planned.planned, ctx) if planned.planned else Decision.NOT_NEEDED
+    return await ask_person(planned.planned, ctx, Consent) if planned.planned else Decision.NOT_NEEDED
 
 
 async def plan_batch(

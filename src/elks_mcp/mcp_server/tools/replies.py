@@ -62,7 +62,7 @@ async def ask_first(
     planned: Annotated[Planned, Resolve(plan_question)], ctx: Context[App]
 ) -> Decision | Elicit[Consent]:
     """Ask a person about a call of `ask_by_sms`, if one has to approve it."""
-    return await ask_person(planned, ctx)
+    return await ask_person(planned, ctx, Consent)
 
 
 async def ask_by_sms(

@@ -29,6 +29,7 @@ WIRE_NAMES = {
     "test_row": "testRow",
     "batch_id": "batchId",
     "alert_id": "alertId",
+    "recording_id": "recordingId",
 }
 """Parameters whose Python name differs from the public one."""
 
@@ -114,6 +115,7 @@ _LONGEST_ARGUMENT = 200
 _LONGEST = {
     "message": LONGEST_TEXT,
     "image": MOST_PASTED_PICTURE + 100,
+    "say": LONGEST_TEXT,
     "messageId": 1500,
     "message_id": 1500,
     "recipients": MOST_PASTED,
