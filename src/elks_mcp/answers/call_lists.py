@@ -10,8 +10,7 @@ from pydantic import AwareDatetime, Field, PrivateAttr
 
 from elks_mcp.answers.calls import Digits, StateOfCall, explain_uncertainty
 from elks_mcp.answers.orders import find_contact_name
-from elks_mcp.answers.people import People, read_people
-from elks_mcp.answers.results import name_number
+from elks_mcp.answers.people import People, name_number, read_people
 from elks_mcp.answers.structured import (
     Answer,
     ContactName,

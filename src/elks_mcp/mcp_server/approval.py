@@ -37,6 +37,12 @@ class Consent(OneBoxForm):
     send: bool = Field(title="Send it?", description="Send exactly this text to exactly this number.")
 
 
+class MmsConsent(OneBoxForm):
+    """The form about an MMS."""
+
+    send: bool = Field(title="Send it?", description="Send exactly this picture to exactly this number.")
+
+
 class CallConsent(OneBoxForm):
     """The form about a call."""
 

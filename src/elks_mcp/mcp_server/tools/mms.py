@@ -10,7 +10,7 @@ from elks_mcp.answers.mms import ImageAnswer, MmsAnswer, find_image
 from elks_mcp.answers.outcomes import report_mms_outcome
 from elks_mcp.app import App
 from elks_mcp.domain.models import Scope
-from elks_mcp.mcp_server.approval import Consent, ask_person, plan_request, read_decision
+from elks_mcp.mcp_server.approval import MmsConsent, ask_person, plan_request, read_decision
 from elks_mcp.mcp_server.taint import record_shown
 from elks_mcp.mcp_server.tools.base import READS, SENDS, ElksTool
 from elks_mcp.mcp_server.tools.params import DryRun, Key, To
@@ -64,9 +64,9 @@ async def plan_mms(request: Annotated[MmsRequest, Resolve(read_mms_request)], ct
 
 async def ask_about_mms(
     planned: Annotated[Planned, Resolve(plan_mms)], ctx: Context[App]
-) -> Decision | Elicit[Consent]:
+) -> Decision | Elicit[MmsConsent]:
     """Ask a person about a call of `send_mms`, if one has to approve it."""
-    return await ask_person(planned, ctx)
+    return await ask_person(planned, ctx, MmsConsent)
 
 
 async def send_mms(
@@ -74,7 +74,7 @@ async def send_mms(
     image: ImageSource,
     request: Annotated[MmsRequest, Resolve(read_mms_request)],
     planned: Annotated[Planned, Resolve(plan_mms)],
-    asked: Annotated[ElicitationResult[Consent], Resolve(ask_about_mms)],
+    asked: Annotated[ElicitationResult[MmsConsent], Resolve(ask_about_mms)],
     ctx: Context[App],
     message: MmsText = "",
     sender: MmsFrom = "",
