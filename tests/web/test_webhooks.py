@@ -1,5 +1,6 @@
 """Webhooks: what is stored, and what follows."""
 
+from base64 import b64encode
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,21 @@ async def test_an_mms_by_webhook_is_stored_and_an_opt_out_in_it_counts() -> None
     assert (waited["message"]["kind"], waited["message"]["untrustedText"]) == ("mms", "STOPP")
     assert "opted_out" in words(refused)
     assert len(posted(box)) == 1
+
+
+@pytest.mark.parametrize("reports", [True, False])
+async def test_a_report_about_an_mms_counts_if_46elks_sends_one(reports: bool) -> None:
+    image = f"data:image/png;base64,{b64encode(SAMPLE.content).decode()}"
+    opened = webhook_site(ELKS_MMS_PRICE="1.25", ELKS_TOOLSETS="all")
+    async with opened as (box, served), served.client() as client:
+        box.rules.mms_reports_delivery = reports
+        sent = data(await call(client, "send_mms", to=PHONE, image=image))
+        box.clock.advance(timedelta(minutes=5))
+        if reports:
+            await come_to(served, sent["orderId"], OrderState.DELIVERED)
+        assert len(box.accepted) == 1
+        expected = OrderState.DELIVERED if reports else OrderState.SENT
+        assert await state_of(served, sent["orderId"]) is expected
 
 
 # ── order, repeats, strangers ──

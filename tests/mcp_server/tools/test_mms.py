@@ -472,6 +472,49 @@ async def test_the_status_of_an_mms_can_be_checked(box: Sandbox) -> None:
     assert "1" in words(counted)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+async def test_whether_46elks_lists_mms_among_texts_makes_no_difference(shared: bool) -> None:
+    box = Sandbox(clock=new_box().clock, rules=Rules(mms_in_sms_history=shared))
+    box.receive(SENDER, "Titta", pictures=[PNG])
+    box.receive(SENDER, "Hej")
+    async with connected(with_mms(box), box=box) as client:
+        await call(client, "send_sms", to=PHONE, message="Titta!")
+        await call(client, "send_mms", to=PHONE, image=data_url(PNG), message="Titta!")
+        listed = data(await call(client, "get_sms_messages", limit=50))["messages"]
+        inbound = data(await call(client, "get_sms_messages", direction="inbound"))["messages"]
+    assert sorted(each.get("picture", False) for each in listed) == [False, False, True, True]
+    assert sorted(each.get("picture", False) for each in inbound) == [False, True]
+
+
+@pytest.mark.parametrize("shows", [True, False])
+async def test_an_mms_may_stay_sent_for_ever(shows: bool) -> None:
+    box = Sandbox(clock=new_box().clock, rules=Rules(mms_shows_delivery=shows))
+    async with connected(with_mms(box), box=box) as client:
+        sent = await call(client, "send_mms", to=PHONE, image=data_url(PNG))
+        later(box, 60)
+        status = data(await call(client, "check_sms_status", messageId=data(sent)["orderId"]))["status"]
+    assert status == ("delivered" if shows else "sent")
+
+
+@pytest.mark.parametrize(
+    ("rules", "more"),
+    [
+        (Rules(own_number_sends_mms=False), {}),
+        (Rules(mms_noreply_number=""), {"sender": "noreply"}),
+        (Rules(mms_countries=set()), {}),
+        (Rules(mms_max_bytes=10, mms_too_large="Message too big"), {}),
+    ],
+)
+async def test_a_refusal_of_46elks_is_quoted_and_costs_nothing(rules: Rules, more: dict[str, str]) -> None:
+    box = Sandbox(clock=new_box().clock, rules=rules)
+    async with connected(with_mms(box, ELKS_BUDGET_PER_DAY="1.25"), box=box) as client:
+        for _ in range(2):
+            refused = await call(client, "send_mms", to=PHONE, image=data_url(PNG), **more)
+            assert refused.is_error
+            assert words(refused).startswith("Not sent: 46elks refused the request (403): ")
+    assert (box.accepted, box.charges) == ([], [])
+
+
 async def test_waiting_for_a_reply_finds_an_mms_without_a_webhook() -> None:
     clock = OurClock()
     box = box_on(clock)
