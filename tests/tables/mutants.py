@@ -469,4 +469,40 @@ MUTANTS = (
         "tests/store/test_batches.py",
         "leave_the_plan",
     ),
+    Mutant(
+        "an MMS that is found without its picture",
+        "domain/mms_doubts.py",
+        (("if has_text and has_picture and", "if has_text and"),),
+        "tests/domain/test_mms_doubts.py",
+        "the_same_only_if",
+    ),
+    Mutant(
+        "a list of texts that does not wait for the list of MMS",
+        "elks/history_pages.py",
+        (("(each.created_at or _ALWAYS) >= bound", "True"),),
+        "tests/elks/test_merged_history.py",
+        "walking_by_pages",
+    ),
+    Mutant(
+        "a picture of any size is decoded",
+        "images/image_headers.py",
+        (("if header.width * header.height > MOST_PIXELS:", "if header.width * header.height > 10**15:"),),
+        "tests/images/test_shrinking.py",
+        "all_memory",
+    ),
+    Mutant(
+        "a picture that keeps what its file says beside the pixels",
+        "images/shrinking.py",
+        (
+            (
+                """    drawn = pillow.Image.new("RGB", layer.size, "white")
+    drawn.paste(layer, mask=layer.getchannel("A") if has_alpha else None)
+""",
+                """    drawn = layer.convert("RGB")
+""",
+            ),
+        ),
+        "tests/images/test_shrinking.py",
+        "nothing_hidden",
+    ),
 )
