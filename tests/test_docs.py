@@ -23,7 +23,7 @@ from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_dra
 from elks_mcp.domain.models import AccountNumbers, OptOut, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, find_opt_word
 from elks_mcp.domain.orders import ORDER_LATENESS, Draft
-from elks_mcp.domain.payloads import Mms, Sms
+from elks_mcp.domain.payloads import Call, Mms, Sms
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS
@@ -130,6 +130,7 @@ EACH_EFFECT: list[tuple[Draft, dict[str, Any], Policy]] = [
     (PLAIN, {"recall": Recall(maybe_opted_out=OptOut(at=NOON))}, OPEN),
     (PLAIN, {"taint": Taint(created_at=NOON)}, OPEN.model_copy(update={"allowed_recipients": {OTHER}})),
     (PLAIN.model_copy(update={"sender": OTHER}), {}, OPEN),
+    (PLAIN.model_copy(update={"payload": Call(text="Hej")}), {"now": NOON + timedelta(hours=12)}, OPEN),
     (PLAIN.model_copy(update={"sender": OTHER}), {"live": False}, OPEN),
     (NAMED.model_copy(update={"to": Number("+12025550123")}), {}, OPEN),
     (NAMED.model_copy(update={"to": Number("+4741234567")}), {}, OPEN),

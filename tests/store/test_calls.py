@@ -123,6 +123,18 @@ async def test_a_call_that_nobody_answered_has_failed_and_nothing_was_pressed(
         assert not order.has_failed_unsent
 
 
+async def test_a_call_that_46elks_fails_in_its_answer_has_failed(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        claim = await place_call(store)
+        await store.queue.settle_sent(claim, a_receipt(CALL_ID, cost=None, status="failed"))
+        outcome = await store.calls.find_outcome(claim.order_id)
+        assert outcome is not None
+        assert (outcome.state, outcome.digits) == (CallState.FAILED, "")
+        assert await store.calls.list_ongoing() == []
+
+
 @pytest.mark.parametrize("cost", [0, -5])
 async def test_p5_a_cost_of_nothing_does_not_free_the_budget(
     location: StateLocation, clock: ManualClock, cost: int

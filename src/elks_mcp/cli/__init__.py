@@ -55,6 +55,9 @@ _TEXT = {
     "send": ("elks_mcp.cli.sms:send", "Send a text, now or later."),
     "send-mms": ("elks_mcp.cli.mms:send_picture", "Send a picture (MMS) to a Swedish number."),
     "image": ("elks_mcp.cli.mms:save_image", "Save a picture of an MMS in a file."),
+    "call": ("elks_mcp.cli.calls:call", "Call a phone, have TEXT read aloud, and show what was pressed."),
+    "calls": ("elks_mcp.cli.calls:calls", "List the latest calls of the account, the newest last."),
+    "recording": ("elks_mcp.cli.calls:recording", "Save a recording of a call as a WAV file."),
     "batch": (
         "elks_mcp.cli.batches:batch",
         "Send one text to many people: plan, start, follow, stop.",
@@ -122,6 +125,7 @@ _SYNONYMS = {
         "phones simulator": ("sandbox",),
         "message sms text": ("send",),
         "mms photo picture": ("send-mms", "image"),
+        "phone ring voice": ("call",),
         "list log messages sent texts": ("history",),
         "incoming read received replies": ("inbox",),
         "listen watch": ("wait", "history --follow"),

@@ -1,6 +1,7 @@
 """Send a text from the command line: ask the person at the terminal, then carry it out."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import click
 
@@ -36,6 +37,8 @@ from elks_mcp.sending.send_requests import SendRequest, SmsRequest
 Reporter = Callable[[App, DryRunOnly | SendOutcome], Awaitable[AnyOrderAnswer]]
 """Returns the answer about an outcome."""
 
+T = TypeVar("T")
+
 _INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
 _HOW_TO_SEND = "To send it, add --no-dry-run, which asks you first, or set DRY_RUN=false."
 DECLINED = "You declined, so nothing was sent."
@@ -70,10 +73,14 @@ def send_order(
     with progress("Asking 46elks for the price …"):
         planned = session.do(_plan, session, request)
     if isinstance(planned, NeedsApproval) and not can_ask():
-        _say_what_to_run(session, planned)
+        say_what_to_run(session, planned)
         return None
     decision = ask(session, planned, yes=yes)
-    answer = _carry_out(session, planned, decision, report)
+
+    async def send(app: App, planned: Planned, decision: Decision) -> AnyOrderAnswer:
+        return await report(app, await carry_out(app.planner, planned, decision, app.settle_time))
+
+    answer: AnyOrderAnswer = carry_out_or_decline(session, planned, decision, send)
     if app.policy.simulated:
         notes = (*answer.notes, explain_sandbox()) if session.as_json else answer.notes
         answer = answer.model_copy(update={"notes": notes})
@@ -94,27 +101,37 @@ def ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
     if isinstance(planned, NeedsApproval):
         zone, columns = policy.time_zone, measure_columns()
         say(write_question(planned.order, planned.reasons, contacts, zone, columns), err=True)
-        return Decision.APPROVED if confirm_or_decline("\nSend it?") else Decision.DECLINED
+        question = _ask_whether(planned.order.payload)
+        return Decision.APPROVED if confirm_or_decline(f"\n{question}") else Decision.DECLINED
     if isinstance(planned, Ready) and can_ask() and not yes:
         say("\n".join(_describe(planned.quote, contacts, policy)), err=True)
-        if not confirm_or_decline("Send it?"):
+        if not confirm_or_decline(_ask_whether(planned.quote.draft.payload)):
             raise NotApproved(DECLINED)
     return Decision.NOT_NEEDED
+
+
+def _ask_whether(payload: Payload) -> str:
+    return "Make the call?" if payload.IS_SPOKEN else "Send it?"
 
 
 def _describe_step(planned: Planned) -> str:
     return "Checking …" if isinstance(planned, DryRunOnly) else "Sending …"
 
 
-def _carry_out(
-    session: Session, planned: Planned, decision: Decision, report: Reporter[AnyOrderAnswer]
-) -> AnyOrderAnswer:
-    """Send or decline the text. Declining one that was approved elsewhere returns its outcome."""
+def carry_out_or_decline(
+    session: Session,
+    planned: Planned,
+    decision: Decision,
+    send: Callable[[App, Planned, Decision], Awaitable[T]],
+) -> T:
+    """Carry out what was planned, or decline it.
+
+    Declining what was approved elsewhere returns its outcome. `send`: carries it out, and returns the answer.
+    """
     app, declined = session.app, decision is Decision.DECLINED
     try:
         with progress("Declining …" if declined else _describe_step(planned)):
-            answer: AnyOrderAnswer = session.do(_send, app, planned, decision, report)
-            return answer
+            return session.do(send, app, planned, decision)
     except NotApproved:
         if declined:
             raise NotApproved(DECLINED) from None
@@ -122,12 +139,6 @@ def _carry_out(
     except KeyboardInterrupt:  # it cannot be called back
         say(f"elks-mcp: {_INTERRUPTED} {app.command('outbox')}", err=True)
         raise click.exceptions.Exit(ExitCode.UNKNOWN) from None
-
-
-async def _send(
-    app: App, planned: Planned, decision: Decision, report: Reporter[AnyOrderAnswer]
-) -> AnyOrderAnswer:
-    return await report(app, await carry_out(app.planner, planned, decision, app.settle_time))
 
 
 def confirm_or_decline(question: str) -> bool:
@@ -152,11 +163,11 @@ def _describe(quote: Quote, contacts: Contacts, policy: Policy) -> list[str]:
         "cost": ", ".join(filter(None, (str(quote.estimate.price), f"{size}{encoding}"))),
     }
     notes = [row for each in quote.findings for row in wrap(f"Note: {each.in_words}")]
-    quoted = quote_lines(draft.text, measure_columns()) if draft.text else []
-    return [*quoted, *list_facts(facts), *notes]
+    shown = draft.payload.shown_text
+    return [*(quote_lines(shown, measure_columns()) if shown else []), *list_facts(facts), *notes]
 
 
-def _say_what_to_run(session: Session, planned: NeedsApproval) -> None:
+def say_what_to_run(session: Session, planned: NeedsApproval) -> None:
     """Print how a person approves a text that waits, because standard input is not a terminal."""
     app, order = session.app, planned.order
     message = app.planner.explain_waiting(planned, NO_TERMINAL)

@@ -16,6 +16,7 @@ from elks_mcp.domain.approval import (
     explain_asking,
     reasons_to_ask,
 )
+from elks_mcp.domain.kinds import CALL
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Finding, Order, Quote
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
@@ -230,7 +231,7 @@ class Planner:
         if decision is Decision.CANNOT_ASK:
             raise NotApproved(
                 self.explain_waiting(needed, "This client cannot ask a person"),
-                hint=f"Tell the user that, then call check_sms_status ({needed.order.id}); "
+                hint=f"Tell the user that, then call {_name_status_tool(needed.order)}; "
                 "do not send it again.",
             )
         if decision is Decision.APPROVED and self._is_late(needed.order):
@@ -245,6 +246,11 @@ class Planner:
     def _is_late(self, order: Order) -> bool:
         """Return whether the time to answer at the client is over; in a terminal it is longer."""
         return order.approver is Approver.PERSON and self.clock.now() - order.placed_at > ANSWER_WITHIN
+
+
+def _name_status_tool(order: Order) -> str:
+    """Return the tool that shows what becomes of an order."""
+    return "list_calls" if order.kind == CALL else f"check_sms_status ({order.id})"
 
 
 def _in_words(reasons: tuple[Finding, ...]) -> str:

@@ -191,22 +191,17 @@ def _extend(tx: Tx, digest: str, time: timedelta) -> None:
 
 def _build_outcome(tx: Tx, row: Row[Any]) -> CallOutcome:
     """Return the outcome of an accepted order."""
-    known = tx.first(select(calls).where(calls.c.order_id == row.id))
-    if known:
-        state = CallState(known.state)
-        is_lost = state is CallState.ONGOING and row.changed_at <= tx.now - FOLLOWED_FOR
-        return CallOutcome(
-            order_id=row.id,
-            state=CallState.UNKNOWN if is_lost else state,
-            digits=known.digits,
-            seconds=known.seconds,
-            ended_at=known.ended_at,
-        )
-    if row.state == OrderState.FAILED:  # 46elks said so in its answer to the POST
+    known = tx.first(select(calls).where(calls.c.order_id == row.id)) or _NOTHING_KNOWN
+    if row.state == OrderState.FAILED and known.ended_at is None:  # 46elks said so in its answer to the POST
         return CallOutcome(order_id=row.id, state=CallState.FAILED, digits="", ended_at=row.changed_at)
-    is_lost = row.changed_at <= tx.now - FOLLOWED_FOR
-    state = CallState.UNKNOWN if is_lost else CallState.ONGOING
-    return CallOutcome(order_id=row.id, state=state, digits=None)
+    is_lost = known.ended_at is None and row.changed_at <= tx.now - FOLLOWED_FOR
+    return CallOutcome(
+        order_id=row.id,
+        state=CallState.UNKNOWN if is_lost else CallState(known.state),
+        digits=known.digits,
+        seconds=known.seconds,
+        ended_at=known.ended_at,
+    )
 
 
 class _CallReport(NamedTuple):

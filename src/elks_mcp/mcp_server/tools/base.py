@@ -64,6 +64,9 @@ SENDS_ONCE = CANCELS
 PLANS = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
 )
+NOT_CALLED = "Not called: "
+"""The prefix of the error messages of a tool that calls a phone."""
+
 FOR_ALL: frozenset[Scope] = frozenset()
 """For tools that need no scope: any token may call them."""
 
@@ -91,6 +94,7 @@ class ElksTool(Tool):
     MAYBE_SENT: ClassVar[str] = (
         "The text may have been sent: check with get_sms_messages, do not send it again."
     )
+    MAYBE_CALLED: ClassVar[str] = "The call may have been made: check with list_calls, do not call again."
 
     @classmethod
     def of(
@@ -223,7 +227,8 @@ class ElksTool(Tool):
             return failure.explain()
         if failure:
             return f"{self.failed}{failure.explain()}"
-        return f"{self.BUG} {self.MAYBE_SENT}" if self.failed else self.BUG
+        maybe = self.MAYBE_CALLED if self.failed == NOT_CALLED else self.MAYBE_SENT
+        return f"{self.BUG} {maybe}" if self.failed else self.BUG
 
 
 def _list_sounds(answer: Answer | None) -> list[AudioContent]:

@@ -16,7 +16,7 @@ from elks_mcp.domain.calls import MOST_DIGITS
 from elks_mcp.domain.models import Scope
 from elks_mcp.mcp_server.approval import CallConsent, ask_person, plan_request, read_decision
 from elks_mcp.mcp_server.taint import record_shown
-from elks_mcp.mcp_server.tools.base import READS, SENDS, ElksTool
+from elks_mcp.mcp_server.tools.base import NOT_CALLED, READS, SENDS, ElksTool
 from elks_mcp.mcp_server.tools.params import DryRun, HistoryLimit, Key, To
 from elks_mcp.sending.outcomes import carry_out
 from elks_mcp.sending.plan import Decision, Planned
@@ -117,7 +117,7 @@ TOOLS = (
         call_phone,
         title="Call a phone",
         hints=SENDS,
-        failed="Not called: ",
+        failed=NOT_CALLED,
         needs=frozenset({Scope.SEND}),
         reports_missed=True,
     ),
