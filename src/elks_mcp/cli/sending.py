@@ -25,7 +25,7 @@ from elks_mcp.domain.approval import write_question
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.orders import Quote
-from elks_mcp.domain.payloads import Sms
+from elks_mcp.domain.payloads import Payload, Sms
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.send_times import format_send_time
