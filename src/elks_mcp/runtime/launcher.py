@@ -32,7 +32,6 @@ class Installation(NamedTuple):
     source: str
 
 
-@cache
 def find_installation() -> Installation:
     """Return the installation that runs this code."""
     return Installation(Path(sys.prefix), Path(sysconfig.get_path("scripts")), _find_source())
