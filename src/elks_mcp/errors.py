@@ -186,8 +186,8 @@ class CapReached(OutOfFunds):
 
     code = "cap_reached"
     default_hint = (
-        "46elks enforces this cap, not this server. The operator sees it with `elks-mcp cap show` and raises "
-        "it with `elks-mcp cap set`."
+        "46elks enforces this cap, not this server. To see it, the operator runs `elks-mcp cap show`. To "
+        "raise it: `elks-mcp cap set`."
     )
     retry = "Retrying works once the cap is raised, or the account has money."
 

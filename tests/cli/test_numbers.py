@@ -107,7 +107,7 @@ def test_leaving_this_server_is_said_before_the_question(elks: SimulatedElks, se
         (["--name", "x" * 51], "The name has 51 characters"),
     ],
 )
-def test_what_46elks_could_not_use_is_refused(
+def test_an_option_that_46elks_could_not_use_is_refused(
     elks: SimulatedElks, second: SandboxNumber, options: list[str], said: str
 ) -> None:
     refused = elks.run_command("numbers", "configure", SECOND, *options, "--yes")

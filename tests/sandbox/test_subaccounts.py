@@ -46,7 +46,7 @@ async def test_a_subaccount_is_created_changed_and_listed_as_documented(
     assert unlimited == without(shown, "usagelimit")
 
 
-async def test_what_a_subaccount_sends_counts_and_stops_at_its_limit(
+async def test_a_subaccount_spends_and_is_refused_at_its_limit(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     created = await create(client, usagelimit=f"{2 * PRICE + 1}")
