@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from elks_mcp.domain.models import Scope
 from elks_mcp.domain.orders import OrderState
+from elks_mcp.domain.taint import ShownText
 from elks_mcp.sandbox import Fault, Sandbox
 from elks_mcp.settings import load
 from elks_mcp.store import AccountKey, Idle, StateLocation
@@ -62,8 +64,12 @@ def test_the_account_is_the_one_that_is_named_whichever_credentials_are_used() -
 # ── what is stored ──
 
 
-async def test_p5_p6_budget_repeats_and_opt_outs_carry_over_to_a_subaccount(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reads_account", [True, False])
+async def test_p5_p6_budget_repeats_and_opt_outs_carry_over_to_a_subaccount(
+    tmp_path: Path, *, reads_account: bool
+) -> None:
     box = new_box()
+    box.rules.subaccounts_read_account = reads_account
     more = {"ELKS_STATE_DIR": str(tmp_path), "ELKS_BUDGET_PER_DAY": "1", "ELKS_GUARDS_OFF": "night"}
     async with connected(live(box, **more), box=box) as client:
         first = data(await call(client, "send_sms", to=PHONE, message="Kommer du?"))
@@ -82,6 +88,28 @@ async def test_p5_p6_budget_repeats_and_opt_outs_carry_over_to_a_subaccount(tmp_
         assert "opted_out: " in words(await call(client, "send_sms", to=SECOND_PHONE, message="Hej"))
         assert "daily_budget: " in words(await call(client, "send_sms", to=PHONE, message="Jag?"))
     assert len(posted(box)) == 1
+
+
+async def test_p10_a_text_that_was_shown_taints_also_after_the_change(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        await store.taint.record("", [ShownText(SECOND_PHONE, clock.now(), clock.now())])
+    async with opened(location, clock, CAPPED) as store:
+        assert await store.taint.find_hold("")
+    async with opened(location, clock, AccountKey(ACCOUNT.base_url, CAPPED.sends_as)) as store:
+        assert await store.taint.find_hold("") is None, "without the account's name, nothing carries over"
+
+
+async def test_the_tokens_of_the_account_open_the_server_of_a_subaccount(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        await store.tokens.make("Claude", frozenset({Scope.SEND}))
+    async with opened(location, clock, CAPPED) as store:
+        known = await store.tokens.list_valid()
+    assert [caller.name for caller in known.valid.values()] == ["Claude"]
+    assert known.foreign == {}
 
 
 # ── doubts ──
