@@ -29,6 +29,8 @@ ARGUMENTS = {
     "token revoke": ("agent",),
     "sandbox": ("--password",),
     "send": ("+46701740605", "Hej"),
+    "send-mms": ("+46701740605", "cat.png"),
+    "image": ("m2", "--out", "cat.png"),
     "ask": ("+46701740605", "Hej"),
     "estimate": ("+46701740605", "Hej"),
     "status": ("O-2",),

@@ -262,9 +262,10 @@ async def test_every_argument_has_a_maximum_length(tool: str, name: str) -> None
         "recipients": PHONE,
         "batchId": "B-23456789",
         "change": "pause",
+        "image": "cat.png",
     }
     wanted = {each: usual[each] for (its, each) in _ARGUMENTS if its == tool and each in usual}
-    async with connected(live(box := new_box()), box=box) as client:
+    async with connected(live(box := new_box(), ELKS_TOOLSETS="all"), box=box) as client:
         for long in ("1" * 70_000, " " * 1_000_000):
             answer = await client.call_tool(tool, {**wanted, name: long})
             assert answer.is_error

@@ -37,8 +37,8 @@ def _audited(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "elks_mcp.audit")
 
 
-_SENDS = {"send_sms", "ask_by_sms", "cancel_sms", "plan_batch", "start_batch", "stop_batch"}
-_READS = {"get_sms_messages", "check_account_balance", "get_delivery_statistics"}
+_SENDS = {"send_sms", "send_mms", "ask_by_sms", "cancel_sms", "plan_batch", "start_batch", "stop_batch"}
+_READS = {"get_sms_messages", "get_image", "check_account_balance", "get_delivery_statistics"}
 _NAMES = [tool.name for tool in TOOLS]
 
 
@@ -208,7 +208,7 @@ def _text(sql: str) -> Any:
 async def test_a_token_allows_only_its_scopes(
     scopes: str, era: Era, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with served(ELKS_SMS_PER_MINUTE="6000") as (box, where):
+    async with served(ELKS_SMS_PER_MINUTE="6000", ELKS_TOOLSETS="all") as (box, where):
         token = await where.token("agent", *map(Scope, scopes.split()))
         async with where.client(era, token=token) as client:
             listed = {tool.name for tool in (await client.list_tools()).tools}
