@@ -290,6 +290,7 @@ async def test_a_long_field_of_a_request_is_cut(box: Sandbox, client: httpx2.Asy
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost/_sandbox") as page:
         [request] = (await page.get("/state")).json()["requests"]
     assert request["form"]["image"].endswith(" characters)")
+    assert request["is_cut"], "it cannot be copied as curl"
     assert len(json.dumps(request)) < 3_000
 
 

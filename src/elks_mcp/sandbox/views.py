@@ -160,6 +160,7 @@ def request(entry: ApiRequest) -> dict[str, Any]:
         "path": entry.path,
         "query": entry.query,
         "form": {name: _cut(value) for name, value in entry.form.items()},
+        "is_cut": any(len(value) > _LONGEST_FIELD for value in entry.form.values()),
         "authorized": entry.authorized,
         "status": entry.status,
         "fault": entry.fault,

@@ -54,7 +54,7 @@ export function requestCard(request) {
       ["Login", request.authorized ? "" : "missing or wrong username or password"],
     ]),
     request.answer ? make("pre", { tabindex: "0", "aria-label": "Answer" }, isolated(pretty(request.answer))) : null,
-    make("button", {
+    request.is_cut ? make("p", { class: "quiet" }, "A field is too long to copy the request as curl.") : make("button", {
       type: "button", class: "small", onclick: (event) => copyCurl(request, event.currentTarget),
     }, "Copy as curl"));
 }
