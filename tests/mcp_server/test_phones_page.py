@@ -113,7 +113,7 @@ async def test_p2_the_page_shows_the_picture_that_goes_out() -> None:
         await call(client, "send_mms", to=PHONE, image=image)
         assert sandbox.box.page.approvals
         (waiting,) = await sandbox.box.page.approvals.list_waiting()
-        assert waiting.details["Picture"].startswith("a picture in the call (96 × 64 pixels")
+        assert waiting.details["Picture"].startswith("given in the call (96 × 64 pixels")
         assert (waiting.details["Price"], "Size" in waiting.details) == ("1.25 SEK", False)
         await approve(sandbox, waiting.code)
         await until(lambda: bool(sandbox.box.accepted))

@@ -101,7 +101,6 @@ def set_back(location: StateLocation) -> None:
         "DROP TABLE calls",
         "DROP TABLE heartbeats",
         "DROP TABLE batches",
-        *(f"ALTER TABLE orders DROP COLUMN {column}" for column in ("attempted_as", "is_hidden")),
         "DROP INDEX uq_orders_batch",
         "DROP INDEX ix_orders_state",
         "CREATE INDEX ix_orders_state ON orders (state, account_id, due_at)",

@@ -203,8 +203,9 @@ def _stands_out(messages: Sequence[Message], countries: Sequence[CountryStatisti
         worst = min(judged, key=_success)
         if _success(worst) < _POOR:
             return f"Worth noting: only {_success(worst):.0%} of the texts to {worst.country} were delivered."
-    waiting = [m for m in messages if m.status in {"created", "sent"} and m.created_at]
-    stuck = sum(1 for m in waiting if m.created_at and now - m.created_at > _STUCK)
+    texts = (m for m in messages if not m.is_picture)  # 46elks reports no delivery of an MMS
+    waiting = [m.created_at for m in texts if m.status in {"created", "sent"} and m.created_at]
+    stuck = sum(now - created_at > _STUCK for created_at in waiting)
     if stuck:
         return f"Worth noting: {stuck} under way for more than an hour; those phones may be switched off."
     parts = sum(m.parts or 1 for m in messages) / max(1, len(messages))

@@ -34,7 +34,7 @@ async def read_picture(source: str, folder: Path | None) -> PreparedImage:
         Misconfigured: Pillow is not installed.
     """
     if source[:5].lower() == "data:":
-        return await _prepare("a picture in the call", _read_data_url(source))
+        return await _prepare("given in the call", _read_data_url(source))
     if folder is None:
         raise InvalidInput(
             "This server reads no files.",
