@@ -124,6 +124,24 @@ def test_a_picture_that_would_take_all_memory_is_refused_before_it_is_decoded(bo
         check_image(BOMBS[bomb]())
 
 
+MEASURE = """
+import resource, sys
+from elks_mcp.images.shrinking import FOR_MMS, shrink
+result = shrink(sys.stdin.buffer.read(), FOR_MMS)
+print(result.width, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say how much memory was used")
+@pytest.mark.parametrize("mode", ["P", "RGBA"])
+def test_the_largest_picture_is_held_in_memory_no_more_than_twice(mode: str) -> None:
+    content = draw("PNG", (8_000, 5_000), mode)
+    done = subprocess.run([sys.executable, "-c", MEASURE], input=content, capture_output=True, check=True)
+    width, used = map(int, done.stdout.split())
+    assert width == 1600
+    assert used / (1024 if sys.platform == "darwin" else 1) < 450_000, "in kilobytes"
+
+
 def test_the_refusal_of_a_bomb_loads_no_decoder() -> None:
     script = (
         "import sys\n"

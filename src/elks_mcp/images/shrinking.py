@@ -103,9 +103,11 @@ def _draw(pillow: ModuleType, content: bytes, kind: ImageFormat, side: int) -> I
         opened.load()
         if opened.size[0] * opened.size[1] > claimed[0] * claimed[1]:
             raise UnusableImage(DAMAGED)
-        upright = pillow.ImageOps.exif_transpose(opened)
-        has_alpha = upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info
-        layer = upright.convert("RGBA" if has_alpha else "RGB")
+        has_alpha = opened.mode in {"RGBA", "LA", "PA"} or "transparency" in opened.info
+        mode = "RGBA" if has_alpha else "RGB"
+        layer = opened if opened.mode == mode else opened.convert(mode)
+        layer.thumbnail((side, side))  # now, since each copy of a large one takes as much memory again
+        layer = pillow.ImageOps.exif_transpose(layer)
     drawn = pillow.Image.new("RGB", layer.size, "white")
     drawn.paste(layer, mask=layer.getchannel("A") if has_alpha else None)
     return drawn
