@@ -13,6 +13,7 @@ from elks_mcp.domain.payloads import Call
 from elks_mcp.domain.phone import Number
 from elks_mcp.store import StateLocation
 from elks_mcp.store.calls import AUDIO_KEPT, FOLLOWED_FOR, StoredAudio
+from elks_mcp.store.privacy import PersonalData
 from elks_mcp.store.store import Store
 from tests.support.clocks import ManualClock
 from tests.support.provider import OURS, PHONE, an_approval
@@ -265,6 +266,23 @@ async def test_a_call_without_an_end_is_unknown_after_an_hour(
         outcome = await store.calls.find_outcome(order_id)
         assert outcome is not None
         assert outcome.state is CallState.UNKNOWN
+
+
+async def test_p9_forget_deletes_what_was_pressed_and_export_shows_it(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        order_id = await make_call(store)
+        await store.calls.record_event(pressed(order_id))
+        await store.calls.record_event(ended(order_id))
+        data = PersonalData(store.database)
+        [stored] = await data.list_stored(PHONE)
+        assert stored.orders[0]["call"]["digits"] == "1"
+        await data.remove(PHONE)
+        assert await data.list_stored(PHONE) == []
+        outcome = await store.calls.find_outcome(order_id)
+        assert outcome is not None
+        assert outcome.digits is None
 
 
 # ── doubts ──

@@ -29,6 +29,7 @@ from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.inbound.history import FRESH, HistoryReader
+from elks_mcp.inbound.webhook_addresses import callbacks_finder
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sandbox import Sandbox
@@ -284,7 +285,7 @@ class WorldBackend:
             per_minute=per_minute,
             timeout=PATIENCE,
             refresh_history=self._refresh_history,
-            find_callbacks=reporting_to(report_to),
+            find_callbacks=reporting_to(report_to) or callbacks_finder(None, self.storage),
             **{"quiet": 2 * MINUTE, **more},
         )
         self.outbox = Outbox.over(self.api.post, self.client, self.storage, self.checks, world.clock, options)

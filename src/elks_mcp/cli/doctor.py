@@ -19,6 +19,7 @@ from elks_mcp.answers.policy import describe_sending
 from elks_mcp.answers.sandbox import find_mode, is_simulated
 from elks_mcp.app import App
 from elks_mcp.cli.cap_checks import TEST_NUMBER
+from elks_mcp.cli.doctor_calls import check_calls
 from elks_mcp.cli.doctor_cap import check_cap
 from elks_mcp.cli.doctor_contacts import check_contacts
 from elks_mcp.cli.doctor_settings import (
@@ -104,7 +105,8 @@ async def _run_checks(configuration: Configuration) -> AsyncGenerator[Check]:
         yield check
     async with _open(configuration) as app:
         found = await _check_provider(app)  # a sandbox of another process is known only after a request
-        for check in (_check_mode(app), *await check_contacts(app), *found):
+        calls = await check_calls(app)
+        for check in (_check_mode(app), *await check_contacts(app), *found, *calls):
             yield check
     yield await anyio.to_thread.run_sync(_check_server)
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, delete, select, update
 
+from elks_mcp.domain.kinds import CALL
 from elks_mcp.domain.orders import UNFINISHED
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
@@ -13,7 +14,7 @@ from elks_mcp.store.admin import lock_all
 from elks_mcp.store.alert_cleanup import check_no_open_alert, forget_in_alerts, list_alerts_about
 from elks_mcp.store.batch_plans import forget_rows, list_rows
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import accounts, arrivals, known_numbers, orders, taint
+from elks_mcp.store.db.schema import accounts, arrivals, calls, known_numbers, orders, taint
 from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey
 from elks_mcp.store.opt_outs import find_opt_out, reduce_opt_out
@@ -95,6 +96,7 @@ class PersonalData:
         _check_finished(tx, number)
         check_no_open_alert(tx, number)
         forget_in_alerts(tx, number)
+        tx.execute(delete(calls).where(calls.c.order_id.in_(select(orders.c.id).where(_to(tx, number)))))
         removed = tx.execute(update(orders).where(_to(tx, number)).values(**_ERASED)).rowcount
         known = tx.execute(delete(known_numbers).where(theirs)).rowcount
         opt_out = find_opt_out(tx, number)
@@ -118,7 +120,7 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
     came = select(arrivals).filter_by(**its)
     return StoredData(
         owner=AccountKey(account.base_url, account.username),
-        orders=[_show_order(row) for row in rows],
+        orders=[_show_order(row) | _show_outcome(tx, row) for row in rows],
         known_number=_shown(known) if known else None,
         arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],
         taint=[_shown(row) for row in tx.all(select(taint).filter_by(**its).order_by(taint.c.shown_at))],
@@ -136,6 +138,15 @@ def _show_order(row: Row[Any]) -> dict[str, Any]:
     columns = _shown(row)
     payload = {**json.loads(columns.pop("details")), **json.loads(columns.pop("content") or '{"text": null}')}
     return columns | payload | {"findings": json.loads(row.findings)}
+
+
+def _show_outcome(tx: Tx, row: Row[Any]) -> dict[str, Any]:
+    """Return what came of an order's call; nothing for other orders."""
+    outcome = tx.first(select(calls).where(calls.c.order_id == row.id)) if row.kind == CALL else None
+    return {"call": {name: getattr(outcome, name) for name in _OUTCOME}} if outcome else {}
+
+
+_OUTCOME = ("state", "digits", "seconds", "ended_at")
 
 
 def _check_finished(tx: Tx, number: Number) -> None:
