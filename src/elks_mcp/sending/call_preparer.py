@@ -5,7 +5,7 @@ text aloud, and 46elks itself, for short English texts.
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
@@ -15,11 +15,10 @@ from elks_mcp.domain.payloads import Call, read_text
 from elks_mcp.elks.wire import LONGEST_ENGLISH
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.speech.audio_files import AudioClip
-from elks_mcp.speech.commands import parse_speech_command
-from elks_mcp.speech.recordings import NoRecording, list_recordings, read_recording
-from elks_mcp.speech.synthesis import SpeechFailed, speak
 from elks_mcp.store import Storage
+
+if TYPE_CHECKING:
+    from elks_mcp.speech.audio_files import AudioClip
 
 _ENGLISH_A_SECOND = 10
 """Characters that 46elks speaks in a second, at least."""
@@ -114,7 +113,7 @@ class CallPreparer:
             )
         return per_minute
 
-    async def _find_clip(self, text: str, prompt: str) -> AudioClip | None:
+    async def _find_clip(self, text: str, prompt: str) -> "AudioClip | None":
         """Return what is played; None if 46elks speaks the text itself."""
         options = self._options
         if prompt:
@@ -140,7 +139,10 @@ class CallPreparer:
                 hint="Run `elks-mcp serve --http`, and set ELKS_PUBLIC_URL to its address.",
             )
 
-    async def _speak(self, command: str, text: str) -> AudioClip:
+    async def _speak(self, command: str, text: str) -> "AudioClip":
+        from elks_mcp.speech.commands import parse_speech_command  # noqa: PLC0415  (only calls need it)
+        from elks_mcp.speech.synthesis import SpeechFailed, speak  # noqa: PLC0415
+
         words = parse_speech_command(command)
         try:
             async with self._speaking:
@@ -151,7 +153,7 @@ class CallPreparer:
                 hint="The operator can try it: `elks-mcp doctor` runs it.",
             ) from None
 
-    async def _keep(self, clip: AudioClip) -> None:
+    async def _keep(self, clip: "AudioClip") -> None:
         from elks_mcp.store.calls import StoredAudio  # noqa: PLC0415  (loads the database)
 
         store = await self._storage.open()
@@ -174,7 +176,9 @@ def _read_spoken(say: str) -> str:
     return text
 
 
-def _read_prompt(folder: Path | None, name: str) -> AudioClip:
+def _read_prompt(folder: Path | None, name: str) -> "AudioClip":
+    from elks_mcp.speech.recordings import NoRecording, list_recordings, read_recording  # noqa: PLC0415
+
     if folder is None:
         raise Misconfigured("No recordings are configured.", hint="Set ELKS_PROMPTS_DIR to their directory.")
     try:

@@ -158,8 +158,7 @@ class PageApprovals:
 
     def _describe(self, order: Order) -> WaitingText:
         notes = [f"Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
-        text = order.text or ""
-        size = order.payload.describe_size(order.parts)
+        text, size = order.payload.shown_text, order.payload.describe_size(order.parts)
         details = {"Price": str(order.price), **({"Size": size} if size else {}), "Order": order.id}
         if when := describe_send_time(order, self.policy.time_zone):
             details = {"Goes out": when, **details}

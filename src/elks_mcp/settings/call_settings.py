@@ -10,11 +10,12 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.setting_declaration import Setting, Switch
 from elks_mcp.settings.parsers import read_budget, read_path
 from elks_mcp.settings.problems import Unreadable
-from elks_mcp.speech.commands import PRESETS, UnreadableCommand, parse_speech_command
 
 
 def read_speech_command(value: object) -> str:
     """Return a command line, or a preset, as it was written, after checking that it can be read."""
+    from elks_mcp.speech.commands import PRESETS, UnreadableCommand, parse_speech_command  # noqa: PLC0415
+
     written = str(value).strip()
     try:
         parse_speech_command(written)
