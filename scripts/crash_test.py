@@ -19,14 +19,17 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))  # for tests.support
 
+from crash.alert_judge import judge_alerts
+from crash.alert_lane import run_alerts
 from crash.batch_judge import judge_batches
 from crash.batch_lane import run_batches
-from crash.judge import judge
+from crash.judge import Verdict, judge
 from crash.lane import run
 from crash.plan import Plan
 from crash.report import Found, write_report
 from crash.suite import (
     NO_POSTGRES,
+    plan_alert_lanes,
     plan_batch_lanes,
     plan_batches,
     plan_counterproof,
@@ -50,7 +53,9 @@ def main() -> int:
     )
     if options.rows:
         plan = plan_batches(plan, plan.database, options.rows)
-    if options.processes or options.database or options.rows:
+    if options.alerts:
+        plan = replace(plan, alerts=True)
+    if options.processes or options.database or options.rows or options.alerts:
         return _run_one(plan, options.json)
     return _run_suite(plan, options)
 
@@ -58,7 +63,7 @@ def main() -> int:
 def _run_one(plan: Plan, file: Path | None) -> int:
     logging.disable()  # about broken connections of killed clients
     try:
-        verdict = judge_batches(run_batches(plan)) if plan.rows else judge(run(plan))
+        verdict = _judge(plan)
     except NoPostgresError as error:
         print(f"{plan.name}: {error}", file=sys.stderr)
         return NO_POSTGRES
@@ -68,8 +73,14 @@ def _run_one(plan: Plan, file: Path | None) -> int:
     return 0 if verdict.is_clean else 1
 
 
+def _judge(plan: Plan) -> Verdict:
+    if plan.alerts:
+        return judge_alerts(run_alerts(plan))
+    return judge_batches(run_batches(plan)) if plan.rows else judge(run(plan))
+
+
 def _run_suite(plan: Plan, options: argparse.Namespace) -> int:
-    plans = [*plan_lanes(plan), *plan_batch_lanes(plan), plan_counterproof(plan)]
+    plans = [*plan_lanes(plan), *plan_batch_lanes(plan), *plan_alert_lanes(plan), plan_counterproof(plan)]
     *lanes, counterproof = run_all(plans, Path(__file__), options.at_once)
     for again in range(1, _TRIES):  # by chance, or on a busy machine, no kill may do harm
         if not _is_proof(counterproof):
@@ -117,6 +128,7 @@ def _parse_options() -> argparse.Namespace:
         help="one lane only: its transport (stdio)",
     )
     parser.add_argument("--rows", type=int, default=0, help="one lane only: the rows of each batch")
+    parser.add_argument("--alerts", action="store_true", help="one lane only: it has alerts")
     parser.add_argument("--seed", type=int, default=1, help="for all random choices, but not for timing (1)")
     parser.add_argument("--quiet", type=float, default=3.0, help="ELKS_QUIET_PERIOD, in seconds (3)")
     parser.add_argument(

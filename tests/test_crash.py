@@ -85,3 +85,15 @@ def test_p4_p5_no_lane_repeats_or_loses_a_text_and_the_control_lane_fails(
     for lane in lanes:
         check(lane)
     assert report["counterproof"]["violations"]["duplicates"] > 0
+
+
+@pytest.mark.long
+def test_p4_servers_killed_while_they_carry_alerts_on_text_each_person_once(tmp_path: Path) -> None:
+    """Two servers on PostgreSQL, or one on SQLite without it; people answer every second alert."""
+    ended, found = run_script(tmp_path, "--alerts", "--processes=2", "--database=postgres", "--kills=6")
+    if ended.returncode == NO_POSTGRES and not os.environ.get("CI"):
+        ended, found = run_script(tmp_path, "--alerts", "--processes=1", "--kills=6")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert found["figures"]["acknowledged"] >= 1
+    assert found["figures"]["unanswered"] >= 1
+    assert not any(found["violations"].values())

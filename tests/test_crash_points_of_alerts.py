@@ -51,11 +51,11 @@ TRYING = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Scenario:
-    """What becomes of an alert, whatever else happens."""
+    """The outcome of an alert, whatever else happens."""
 
     name: str
     answers: Number | None = None
-    """Who answers with the code, as soon as they have the text."""
+    """The person who answers with the code, as soon as they have the text."""
 
     fault: Fault | None = None
     reached: tuple[str, ...] = tuple(BOTH)

@@ -53,6 +53,9 @@ class Plan:
     rows: int = 0
     """The rows of each batch; 0 for a lane of single texts."""
 
+    alerts: bool = False
+    """Whether it is a lane of alerts."""
+
     @property
     def lag(self) -> float:
         """The seconds that history may be behind, so that the quiet period still covers it."""
@@ -73,7 +76,7 @@ class Plan:
         """The name of the lane in reports."""
         kind = {"sqlite": "SQLite", "postgres": "PostgreSQL"}[self.database]
         over = " over HTTP" if self.transport == "http" else ""
-        rows = f", {self.rows:,} rows" if self.rows else ""
+        rows = f", {self.rows:,} rows" if self.rows else ", alerts" if self.alerts else ""
         return f"{self.processes} process{'es' if self.processes > 1 else ''}{over}{rows} on {kind}"
 
     def random(self, purpose: str) -> Random:

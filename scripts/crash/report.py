@@ -13,8 +13,9 @@ _WIDTH, _COLUMN = 34, 26
 def write_report(lanes: Sequence[Found], counterproof: Found | None) -> str:
     """Return a table of all lanes, and the conditions of the result."""
     batches = [lane for lane in lanes if _has_batches(lane)]
-    others = [lane for lane in lanes if not _has_batches(lane)]
-    parts = [_table(same) for same in (others, batches) if same]
+    alerts = [lane for lane in lanes if "alerts" in lane["figures"]]
+    others = [lane for lane in lanes if lane not in (*batches, *alerts)]
+    parts = [_table(same) for same in (others, batches, alerts) if same]
     parts += [_details(lanes), _conditions(lanes[0])]
     if counterproof:
         parts.append(_proof_that_it_can_fail(counterproof))

@@ -29,6 +29,26 @@ class BatchOrder(NamedTuple):
     charge: int
 
 
+class AlertRow(NamedTuple):
+    """The columns of an alert that are judged."""
+
+    id: str
+    state: str
+    ended_at: int | None
+    late_at: int | None
+
+
+class AttemptRow(NamedTuple):
+    """One person of one step of an alert, and the order for them."""
+
+    alert_id: str
+    position: int
+    at: int
+    state: str | None
+    tries: int | None
+    charge: int | None
+
+
 class Order(NamedTuple):
     """The columns of an order that are judged."""
 
@@ -62,6 +82,16 @@ class State:
         with self._connected() as ask:
             rows = ask("SELECT batch_id, batch_row, state, attempts, charge FROM orders")
             return [BatchOrder(*row) for row in rows]
+
+    def read_alerts(self) -> tuple[list[AlertRow], list[AttemptRow]]:
+        """Read all alerts, and their attempts in order."""
+        with self._connected() as ask:
+            alerts = ask("SELECT id, state, ended_at, late_at FROM alerts")
+            attempts = ask(
+                "SELECT alert_id, position, at, orders.state, attempts, charge FROM alert_attempts "
+                "LEFT JOIN orders ON orders.id = order_id ORDER BY alert_id, position, number"
+            )
+            return [AlertRow(*row) for row in alerts], [AttemptRow(*row) for row in attempts]
 
     def wait_for_claim(self, seconds: float) -> None:
         """Wait until a server claims an order, which it then sends immediately."""

@@ -30,6 +30,10 @@ _BATCH_LANES: tuple[tuple[int, Database, int, float], ...] = (
 )
 """Processes, database, rows of each batch, and kills as a share of those of the other lanes."""
 
+_ALERT_LANES: tuple[tuple[int, Database], ...] = ((2, "postgres"), (1, "sqlite"))
+_ALERT_SHARE = 0.03
+"""The kills of each lane with alerts, as a share of those of the other lanes: each takes seconds."""
+
 _FAST = {100: 600, 2000: 6000}
 """Texts a minute, by the rows of a batch."""
 
@@ -62,6 +66,22 @@ def plan_batch_lanes(plan: Plan) -> list[Plan]:
             rows if plan.kills >= _MANY_KILLS else min(rows, _BRIEF_ROWS),
         )
         for n, (processes, database, rows, share) in enumerate(_BATCH_LANES, start=len(_LANES))
+    ]
+
+
+def plan_alert_lanes(plan: Plan) -> list[Plan]:
+    """Plan the lanes with alerts."""
+    return [
+        replace(
+            plan,
+            kills=max(4, round(plan.kills * _ALERT_SHARE)),
+            processes=processes,
+            database=database,
+            transport="stdio",
+            alerts=True,
+            seed=plan.seed + n,
+        )
+        for n, (processes, database) in enumerate(_ALERT_LANES, start=len(_LANES) + len(_BATCH_LANES))
     ]
 
 
@@ -104,6 +124,7 @@ def _run(script: Path, plan: Plan, file: Path) -> Found | None:
         "json": file,
     }
     words = [f"--{name}={value}" for name, value in options.items()]
+    words += ["--alerts"] if plan.alerts else []
     ended = subprocess.run([sys.executable, script, *words], check=False, stdout=subprocess.DEVNULL)
     if ended.returncode == NO_POSTGRES:
         return None

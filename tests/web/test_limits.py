@@ -261,6 +261,8 @@ async def test_every_argument_has_a_maximum_length(tool: str, name: str) -> None
         "orderId": "O-23456789",
         "recipients": PHONE,
         "batchId": "B-23456789",
+        "alertId": "E-23456789",
+        "policy": "jour",
         "change": "pause",
         "image": "cat.png",
     }

@@ -37,8 +37,26 @@ def _audited(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "elks_mcp.audit")
 
 
-_SENDS = {"send_sms", "send_mms", "ask_by_sms", "cancel_sms", "plan_batch", "start_batch", "stop_batch"}
-_READS = {"get_sms_messages", "get_image", "check_account_balance", "get_delivery_statistics"}
+_SENDS = {
+    "send_sms",
+    "send_mms",
+    "call_phone",
+    "ask_by_sms",
+    "cancel_sms",
+    "plan_batch",
+    "start_batch",
+    "stop_batch",
+    "alert_until_acknowledged",
+    "end_alert",
+}
+_READS = {
+    "get_sms_messages",
+    "get_image",
+    "get_recording",
+    "list_calls",
+    "check_account_balance",
+    "get_delivery_statistics",
+}
 _NAMES = [tool.name for tool in TOOLS]
 
 
