@@ -1,6 +1,6 @@
 """Plan an alert: find its people, price each step, and run the guards. Nothing is sent."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -17,7 +17,7 @@ from elks_mcp.domain.escalation import (
 )
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Effect, Finding, of_effect
-from elks_mcp.domain.payloads import build_sms
+from elks_mcp.domain.payloads import Payload, build_sms
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput, Misconfigured, ProviderError, Refused
@@ -51,6 +51,9 @@ class AlertRequest:
         return self.policy.strip(), self.message.strip()
 
 
+PrepareCall = Callable[[str], Awaitable[Payload]]
+"""Returns the content of a call, given the sentences to say. Raises Misconfigured or InvalidInput."""
+
 _Target = tuple[Number, Means]
 _Unpriced = tuple[Means, list[Number], timedelta]
 
@@ -67,6 +70,8 @@ class AlertPlanner:
     """Reads the operator's policies. Raises Misconfigured."""
 
     caller: str = ""
+    prepare_call: PrepareCall | None = None
+    """Prepares what is said in a call, which asks for one digit; None if no call can be placed."""
 
     async def build(self, request: AlertRequest) -> AlertPlan:
         """Return the plan of a request, without an id and a code.
@@ -85,6 +90,8 @@ class AlertPlanner:
         stages = await self._find_stages(policy)
         draft = self._build_plan(request, policy, _price_all(stages, {}))
         build_sms(request.message)  # raises what is wrong with the caller's own words
+        if any(stage.means is Means.CALL for stage in draft.path.stages):
+            draft = draft.model_copy(update={"spoken": await self._prepare_call(draft)})
         await self.planner.refresh_history()
         prices, left_out, findings = await self._check(draft)
         kept = [
@@ -117,6 +124,15 @@ class AlertPlanner:
             count = format_count(len(people), "contact")
             raise InvalidInput(f"{quote_name(whom)} has {count}; a step reaches {MOST_IN_STAGE} at most.")
         return tuple(dict.fromkeys(_choose_number(each) for each in people))
+
+    async def _prepare_call(self, plan: AlertPlan) -> Payload:
+        """Return the content of the calls of an alert. Raises the errors of `prepare_call`."""
+        if self.prepare_call is None:
+            raise Misconfigured(
+                f"The policy {plan.policy} calls people, and this server cannot call.",
+                hint="The operator can write `by: sms`.",
+            )
+        return await self.prepare_call(plan.said)
 
     async def _find_stages(self, policy: EscalationPolicy) -> list[_Unpriced]:
         stages: list[_Unpriced] = []
@@ -165,13 +181,14 @@ class AlertPlanner:
             if isinstance(estimate, ProviderError):
                 left_out.append(LeftOutPerson(to=to, reason=f"46elks gives no price for {to.country}."))
                 continue
-            found = checks.find(draft, estimate, recall, live=self.planner.policy.live)
+            everything = checks.find(draft, estimate, recall, live=self.planner.policy.live)
+            found = tuple(each for each in everything if each.guard not in _NOT_FOR_ALERTS)
             if refusing := of_effect(found, Effect.REFUSE):
                 left_out.append(LeftOutPerson(to=to, reason=listed(refusing)))
                 continue
             parts = estimate.parts or draft.payload.parts
             priced[to, means] = Contacting(to=to, price=estimate.price, parts=parts)
-            findings += [each for each in found if each.guard not in _NOT_FOR_ALERTS]
+            findings += found
         if not priced:
             raise Refused(" ".join(dict.fromkeys(each.reason for each in left_out)))
         findings += self._find_many(len({to for to, _ in priced}))
@@ -184,7 +201,7 @@ class AlertPlanner:
 
 
 _NOT_FOR_ALERTS = frozenset({"night"})
-"""Guards whose warnings do not concern an alert, which is for the night, too."""
+"""Guards that do not concern an alert, which is for the night, too."""
 
 
 def _estimate_nothing(to: Number) -> Contacting:
