@@ -53,6 +53,7 @@ _READS = {
     "get_sms_messages",
     "get_image",
     "get_recording",
+    "number_info",
     "list_calls",
     "check_account_balance",
     "get_delivery_statistics",
