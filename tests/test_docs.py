@@ -19,11 +19,13 @@ from hypothesis import strategies as st
 
 from elks_mcp.cli import commands
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_draft
+from elks_mcp.domain.mms_payload import Mms
 from elks_mcp.domain.models import AccountNumbers, OptOut, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, find_opt_word
 from elks_mcp.domain.orders import ORDER_LATENESS, Draft
-from elks_mcp.domain.payloads import Call, Mms, Sms
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS

@@ -161,7 +161,7 @@ async def test_p4_a_lost_answer_sends_a_picture_once(box: Sandbox, clock: Manual
 
 
 @pytest.mark.parametrize("why", ["other picture", "unknown picture", "history cannot be read"])
-async def test_p4_what_cannot_be_told_apart_is_unknown_and_never_sent_again(
+async def test_p4_an_mms_that_cannot_be_told_apart_is_unknown_and_never_sent_again(
     box: Sandbox, clock: ManualClock, why: str
 ) -> None:
     box.faults.inject(Fault.DROP_BEFORE, method="POST", path="/mms")

@@ -5,12 +5,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
 
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.call_parts import CallParts, ServerAddresses, make_call_parts
+from elks_mcp.app_parts import CallParts, ServerAddresses, SharedParts, make_call_parts, make_shared_parts
 from elks_mcp.contacts.accepted import Acceptance, AcceptedContacts, ContactReader
 from elks_mcp.contacts.recipients import Recipients
 from elks_mcp.contacts.source import ContactSource
@@ -191,7 +190,7 @@ async def open_app(
         if settings.simulated:
             sandbox = await stack.enter_async_context(open_embedded_sandbox(policy, settings.public_url))
             provider = sandbox.provider
-        parts = _make_parts(stack, settings, provider, clock, limits)
+        parts = make_shared_parts(stack, settings, provider, clock, limits)
         reader = contacts or ContactSource(settings.contacts, policy.home, parts.clock)
         acceptance = Acceptance(parts.storage, settings.write_command(f'contacts accept "{reader.path}"'))
         in_force = AcceptedContacts(reader, acceptance if policy.limits_to_contacts else None)
@@ -213,46 +212,15 @@ async def _run(stack: AsyncExitStack, app: App) -> None:
         await stack.enter_async_context(app.escalations.running())
 
 
-class _SharedParts(NamedTuple):
-    """The parts that do not depend on the policy."""
-
-    api: Api
-    storage: Storage
-    clock: Clock
-    limits: UsageTracker
-    counters: Counters
-
-
-def _make_parts(
-    stack: AsyncExitStack, settings: Settings, provider: Provider, clock: Clock | None, limits: UsageLimits
-) -> _SharedParts:
-    """Return the parts; the stack closes them."""
-    counters = Counters()
-    api = Api(
-        provider.credentials,
-        base_url=provider.base_url,
-        timeout=timedelta(seconds=settings.timeout),
-        transport=provider.transport,
-        clock=clock,
-        counters=counters,
-    )
-    stack.push_async_callback(api.aclose)
-    storage = Storage(settings.state_location(), provider.account, clock)
-    stack.push_async_callback(storage.close)
-    our_clock = clock or Clock()
-    return _SharedParts(api, storage, our_clock, UsageTracker(limits, our_clock), counters)
-
-
 def _assemble(
     configuration: Configuration,
-    parts: _SharedParts,
+    parts: SharedParts,
     sandbox: EmbeddedSandbox | None,
     contacts: AcceptedContacts,
 ) -> App:
     api, storage, clock, limits, counters = parts
     settings, policy = configuration.settings, configuration.policy
-    price = sandbox.box.rules.mms_price if sandbox and settings.mms_price is None else settings.mms_price
-    client = ElksClient(api, kinds=KindsRead.of(policy.toolsets, mms_price=price))
+    client = _make_client(api, configuration, sandbox)
     # Requests that the server makes by itself, for all callers, are not in this count.
     counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
     taint_log = TaintLog()
@@ -288,6 +256,14 @@ def _assemble(
         bursts=Bursts(clock),
         sandbox=sandbox,
     )
+
+
+def _make_client(api: Api, configuration: Configuration, sandbox: EmbeddedSandbox | None) -> ElksClient:
+    """Return the client, which knows what a picture costs in the sandbox."""
+    price = configuration.settings.mms_price
+    if sandbox and price is None:
+        price = sandbox.box.rules.mms_price
+    return ElksClient(api, kinds=KindsRead.of(configuration.policy.toolsets, mms_price=price))
 
 
 def _find_poll(settings: Settings, client: ElksClient) -> timedelta:

@@ -1,4 +1,4 @@
-"""What `elks-mcp doctor` says about calls."""
+"""The lines of `elks-mcp doctor` about calls."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_without_the_toolset_nothing_is_said_about_calls() -> None:
     assert "call is" not in doctor(ELKS_SANDBOX="true")
 
 
-def test_what_calls_lack_is_named() -> None:
+def test_the_settings_that_calls_lack_are_named() -> None:
     said = doctor(**ON)
     assert "fail No call is made: ELKS_CALL_PRICE_PER_MINUTE is not set." in said
     assert "fail Calls have nothing to play" in said

@@ -13,6 +13,12 @@ from elks_mcp.cli import commands
 
 NOT_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="Windows guesses where it would be")
 ARGUMENTS = {
+    "call": ("+46701740605", "Hej"),
+    "recording": ("c" + "0" * 32 + "-r0", "call.wav"),
+    "escalation test": ("nights",),
+    "escalation show": ("E-2",),
+    "escalation ack": ("E-2",),
+    "escalation end": ("E-2",),
     "numbers configure": ("+46701740699", "--name", "x"),
     "cap set": ("100",),
     "serve": ("--http",),

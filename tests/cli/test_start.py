@@ -125,7 +125,7 @@ def test_some_modules_say_what_python_3_15_may_load_at_its_first_use() -> None:
 
 
 @pytest.mark.parametrize("path", LAZY)
-def test_what_may_load_at_its_first_use_is_imported_and_used_by_functions_only(path: str) -> None:
+def test_a_module_that_may_load_at_its_first_use_is_imported_and_used_by_functions_only(path: str) -> None:
     """Python ignores a name that is not imported, and a module that is used meanwhile loads immediately."""
     tree = ast.parse(LAZY[path])
     (declared,) = [

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from elks_mcp.domain.call_doubts import judge_calls
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import find_longest, parse_digits
 from elks_mcp.domain.doubts import SKEW, Doubt, Verdict
 from elks_mcp.domain.kinds import CALL, KINDS
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import Draft
-from elks_mcp.domain.payloads import Call
 from elks_mcp.domain.phone import Number
 from tests.support.provider import NOON, OURS, PHONE
 

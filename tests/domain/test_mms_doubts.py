@@ -9,9 +9,9 @@ import pytest
 
 from elks_mcp.domain.doubts import Doubt, Similarity
 from elks_mcp.domain.mms_doubts import compare_mms, judge_mms
+from elks_mcp.domain.mms_payload import Mms, PreparedImage
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import Draft
-from elks_mcp.domain.payloads import Mms, PreparedImage
 from elks_mcp.domain.phone import Number, SenderId
 from tests.support.provider import NOON
 

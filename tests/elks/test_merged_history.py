@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elks_mcp.domain.kinds import MMS, SMS
+from elks_mcp.domain.mms_payload import Mms
 from elks_mcp.domain.models import Direction, HistoryFilter, Message
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft
-from elks_mcp.domain.payloads import Mms
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.kinds_read import KindsRead
@@ -192,7 +192,7 @@ async def test_a_price_is_that_of_the_latest_mms_that_was_sent(box: Sandbox) -> 
 
 
 @pytest.mark.parametrize("image_id", ["", "m0-i0", "../me", "m" + "0" * 32, "m" + "0" * 32 + "-i0/../../me"])
-async def test_what_is_no_picture_id_is_never_requested(box: Sandbox, image_id: str) -> None:
+async def test_an_id_that_is_not_a_picture_is_never_requested(box: Sandbox, image_id: str) -> None:
     images = ElksClient(api_of(box)).images
     for read in (images.get_facts, images.get_content):
         with pytest.raises(InvalidInput):

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elks_mcp.domain.callbacks import Callbacks
+from elks_mcp.domain.mms_payload import Mms, PreparedImage
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.numbers import NumberChange
 from elks_mcp.domain.orders import Draft
-from elks_mcp.domain.payloads import Mms, PreparedImage, Sms
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId, parse_number, parse_sender
 from elks_mcp.elks import wire
 from elks_mcp.errors import NoAnswer, OutOfFunds, Rejected, Unauthorized

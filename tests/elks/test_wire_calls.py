@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.callbacks import NO_CALLBACKS, Callbacks
 from elks_mcp.domain.calls import CallState
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft
-from elks_mcp.domain.payloads import Call, Sms
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks import wire
 from elks_mcp.errors import NoAnswer

@@ -61,7 +61,7 @@ async def test_a_call_is_declined_or_let_ring(
         ({"do": "answer", "call": 7}, 400),
     ],
 )
-async def test_what_a_phone_cannot_do_is_refused(
+async def test_a_thing_that_a_phone_cannot_do_is_refused(
     box: Sandbox, outside: httpx2.AsyncClient, body: dict[str, Any], status: int
 ) -> None:
     made = await call(box, NO_ANSWER, MENU)

@@ -177,7 +177,7 @@ async def test_the_state_of_a_call_that_voicemail_answers_can_be_switched(
 
 @pytest.mark.parametrize("carries", [True, False])
 @pytest.mark.parametrize("ongoing", [True, False])
-async def test_what_history_says_of_digits_can_be_switched(carries: bool, ongoing: bool) -> None:
+async def test_the_digits_in_history_can_be_switched_off(carries: bool, ongoing: bool) -> None:
     box = make_box(rules=Rules(actions_carry_results=carries, ongoing_shows_actions=ongoing))
     made = await call(box, PRESSES_1, MENU | {"1": {"play": AUDIO}})
     await wait(box, 6)

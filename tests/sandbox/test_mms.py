@@ -130,7 +130,7 @@ async def test_a_picture_can_be_given_in_each_documented_way(
         ({"whendelivered": "http://localhost:1/"}, None),
     ],
 )
-async def test_what_cannot_be_an_mms_is_refused_and_not_charged(
+async def test_a_request_that_cannot_be_an_mms_is_refused_and_not_charged(
     box: Sandbox, client: httpx2.AsyncClient, more: dict[str, str], line: str | None
 ) -> None:
     answer = await client.post("mms", data=mms(box, **more))

@@ -102,7 +102,7 @@ async def test_a_recording_that_does_not_exist_is_refused_with_the_names_of_the_
         ({**PRICE, "ELKS_TTS_46ELKS": "true"}, False, "up to 180 characters"),
     ],
 )
-async def test_what_is_missing_is_named(
+async def test_a_missing_setting_is_named(
     tmp_path: Path, environ: dict[str, str], is_reachable: bool, named: str
 ) -> None:
     with pytest.raises(Misconfigured) as refused:

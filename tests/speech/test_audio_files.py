@@ -44,7 +44,7 @@ def test_a_wav_file_that_a_program_wrote_to_a_pipe_gets_its_real_length() -> Non
     assert audio == read_wav(whole)
 
 
-def test_what_a_wav_file_says_about_its_maker_is_removed() -> None:
+def test_the_facts_in_a_wav_file_about_its_maker_are_removed() -> None:
     assert b"LIST" in a_wav()
     assert b"LIST" not in read_wav(a_wav()).content
 
@@ -71,7 +71,7 @@ def test_what_a_wav_file_says_about_its_maker_is_removed() -> None:
         (bytes(MOST_AUDIO_BYTES + 1), "larger than 4 MB"),
     ],
 )
-def test_what_cannot_be_played_is_refused_with_the_reason(content: bytes, why: str) -> None:
+def test_a_file_that_cannot_be_played_is_refused_with_the_reason(content: bytes, why: str) -> None:
     with pytest.raises(UnusableAudio, match=why):
         read_audio(content)
 

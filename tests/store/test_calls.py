@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import CallEvent, CallOutcome, CallRecord, CallState
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Claim, Draft, OrderState
-from elks_mcp.domain.payloads import Call
 from elks_mcp.domain.phone import Number
 from elks_mcp.store import StateLocation
 from elks_mcp.store.calls import AUDIO_KEPT, FOLLOWED_FOR, StoredAudio
@@ -233,7 +233,7 @@ async def test_p4_a_report_before_the_answer_proves_that_46elks_made_the_call(
         assert not await store.calls.record_event(pressed(claim.order_id, call_id="c" * 32 + "e"))
 
 
-async def test_what_history_says_is_recorded_for_the_order_with_that_call_only(
+async def test_an_entry_of_history_is_recorded_for_the_order_with_that_call_only(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:

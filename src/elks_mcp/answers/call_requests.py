@@ -9,10 +9,10 @@ from elks_mcp.answers.calls import CallAnswer, report_call, report_call_quote
 from elks_mcp.answers.lookups import RecordShown
 from elks_mcp.answers.schedule import SendForecast, find_forecast
 from elks_mcp.app import App
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import CallOutcome, CallRecord
 from elks_mcp.domain.models import Direction, Message, Scope
 from elks_mcp.domain.orders import ACCEPTED, Order
-from elks_mcp.domain.payloads import Call
 from elks_mcp.errors import InvalidInput, NotFound, StateUnavailable
 from elks_mcp.inbound.calls import is_settled
 from elks_mcp.sending.outcomes import SendOutcome

@@ -16,10 +16,10 @@ from elks_mcp.answers.schedule import SendForecast
 from elks_mcp.answers.structured import MoneyField
 from elks_mcp.answers.untrusted import mark, new_fence, warn_of
 from elks_mcp.app import App
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import CallOutcome, CallState
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.orders import Order, OrderState, Quote
-from elks_mcp.domain.payloads import Call
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.wording import format_money
 

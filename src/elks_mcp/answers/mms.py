@@ -14,9 +14,9 @@ from elks_mcp.answers.structured import Answer, AttachedImage, FromNumber, Struc
 from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
 from elks_mcp.app import App
 from elks_mcp.domain.cleaning import cleaned
+from elks_mcp.domain.mms_payload import PreparedImage
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import Order, OrderState, Quote
-from elks_mcp.domain.payloads import PreparedImage
 from elks_mcp.domain.wording import format_count, format_time
 from elks_mcp.errors import InvalidInput, NotFound
 from elks_mcp.images.image_headers import UnusableImage

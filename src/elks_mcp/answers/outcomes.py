@@ -8,8 +8,8 @@ from elks_mcp.answers.mms import MmsAnswer, report_mms_dry_run, report_mms_order
 from elks_mcp.answers.results import OrderAnswer, SendAnswer
 from elks_mcp.answers.schedule import SendForecast, find_forecast
 from elks_mcp.app import App
+from elks_mcp.domain.mms_payload import PreparedImage
 from elks_mcp.domain.orders import Order
-from elks_mcp.domain.payloads import PreparedImage
 from elks_mcp.domain.signature import sign
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.sending.outcomes import SendOutcome

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from elks_mcp.domain.call_doubts import judge_calls
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.doubts import Doubt, Verdict, judge
 from elks_mcp.domain.mms_doubts import judge_mms
+from elks_mcp.domain.mms_payload import Mms
 from elks_mcp.domain.models import Message
-from elks_mcp.domain.payloads import Call, Mms, Payload, Sms
+from elks_mcp.domain.payloads import Payload, Sms
 
 
 class Judge(Protocol):

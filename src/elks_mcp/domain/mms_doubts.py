@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from hashlib import sha1
 
 from elks_mcp.domain.doubts import Doubt, Similarity, Verdict, judge_by
+from elks_mcp.domain.mms_payload import NO_REPLY, Mms
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import Draft
-from elks_mcp.domain.payloads import NO_REPLY, Mms
 from elks_mcp.domain.phone import written
 
 

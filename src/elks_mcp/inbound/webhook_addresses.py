@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.callbacks import NO_CALLBACKS, Callbacks, FindCallbacks
 from elks_mcp.domain.orders import Claim
-from elks_mcp.domain.payloads import Call
 from elks_mcp.errors import Rejected
 from elks_mcp.inbound.call_addresses import (
     AudioName,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 import anyio.to_thread
 
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import LONGEST_CALL, LONGEST_SPOKEN, MOST_DIGITS, find_longest
-from elks_mcp.domain.payloads import Call, read_text
+from elks_mcp.domain.payloads import read_text
 from elks_mcp.elks.wire import LONGEST_ENGLISH
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.runtime.clock import Clock

@@ -8,8 +8,8 @@ from elks_mcp.domain.approval import explain_asking
 from elks_mcp.domain.batches import Batch, BatchState
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.escalation import AlertState
+from elks_mcp.domain.mms_payload import Mms
 from elks_mcp.domain.orders import NEVER_SENT, Effect, Order, OrderState, of_effect
-from elks_mcp.domain.payloads import Mms
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.send_times import describe_send_time

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from elks_mcp.domain.contacts import shorten
-from elks_mcp.domain.payloads import PreparedImage
+from elks_mcp.domain.mms_payload import PreparedImage
 from elks_mcp.errors import InvalidInput
 from elks_mcp.images.image_headers import MOST_FILE_BYTES, UnusableImage
 from elks_mcp.images.shrinking import FOR_MMS, shrink

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from elks_mcp.domain.payloads import Call, Payload, PreparedImage, build_mms, build_sms
+from elks_mcp.domain.call_payload import Call
+from elks_mcp.domain.mms_payload import PreparedImage, build_mms
+from elks_mcp.domain.payloads import Payload, build_sms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

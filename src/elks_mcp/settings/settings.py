@@ -15,11 +15,11 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import OperatorRules, Policy
-from elks_mcp.domain.setting_declaration import RuleSetting, Setting, Switch, find_declarations, write_amount
+from elks_mcp.domain.setting_declaration import RuleSetting, Setting, Switch, find_declarations
 from elks_mcp.elks.credentials import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
 from elks_mcp.runtime.addresses import Networks, normalize_url
 from elks_mcp.runtime.launcher import find_installation, name_program
-from elks_mcp.settings.call_settings import CallSettings
+from elks_mcp.settings.kind_settings import KindSettings
 from elks_mcp.settings.parsers import (
     read_account,
     read_api_base_url,
@@ -64,7 +64,7 @@ class CredentialSettings(Frozen):
     """The API password of the 46elks account. It is not the password of the web site."""
 
 
-class Settings(CallSettings, OperatorRules, CredentialSettings):
+class Settings(KindSettings, OperatorRules, CredentialSettings):
     """Everything that the operator can configure."""
 
     account_username: Annotated[
@@ -126,16 +126,6 @@ class Settings(CallSettings, OperatorRules, CredentialSettings):
     """The directory with the files that an assistant may name: lists of recipients for `plan_batch` (`.csv`,
     `.tsv`, `.txt`, `.xlsx` and `.xlsm`), and pictures for `send_mms` (`.png`, `.jpg`, `.jpeg` and `.gif`).
     Links in it are not followed. It is not used over HTTP. Default: none."""
-
-    mms_price: Annotated[
-        int | None, BeforeValidator(read_budget), Setting("ELKS_MMS_PRICE", write=write_amount)
-    ] = None
-    """The price of one MMS in the account's currency, such as `1.25`: 46elks quotes none before it is sent.
-    Default: the price of the latest MMS in the account's history; without one, no MMS is sent."""
-
-    escalation: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_ESCALATION")] = None
-    """The YAML file that says whom an alert reaches, how, and in which order, for the toolset `escalation`.
-    It is read for each alert. Default: none."""
 
     state_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_STATE_DIR")] = None
     """The directory for queued texts, budgets and opt-outs. Default: the system's directory for

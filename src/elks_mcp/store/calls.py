@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Insert, Row, Select, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import CONCLUDED, CallEvent, CallOutcome, CallRecord, CallState
 from elks_mcp.domain.kinds import CALL
 from elks_mcp.domain.orders import ACCEPTED, UNFINISHED, Order, OrderState, Receipt
-from elks_mcp.domain.payloads import Call
 from elks_mcp.store.db.changes import accept, alter
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import parse_order, parse_payload

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.guards import Facts, check_draft
 from elks_mcp.domain.models import Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Estimate
-from elks_mcp.domain.payloads import Call
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.policy import Policy
 from tests.tables.phones import KINDS

@@ -38,7 +38,7 @@ async def run(fault: Fault, method: str, path: str, tool: str, **arguments: Any)
 
 
 @pytest.mark.parametrize("fault", Fault)
-async def test_p4_whatever_46elks_answers_to_a_call_nobody_is_called_twice(fault: Fault) -> None:
+async def test_p4_a_call_is_never_made_twice_after_any_answer_of_46elks(fault: Fault) -> None:
     first, again = await run(fault, "POST", "/calls", "call_phone", **SAID)
     for answer in (first, again):
         assert answer.is_error or data(answer)["status"] in STATUSES

@@ -166,7 +166,7 @@ async def test_a_digit_that_arrives_by_webhook_is_in_the_answer() -> None:
 
 
 @pytest.mark.parametrize("arguments", [{}, {"dryRun": None}, {"dryRun": True}])
-async def test_p1_nobody_is_called_in_dry_run(
+async def test_p1_a_dry_run_calls_no_one(
     clock: ManualClock, tmp_path: Path, arguments: dict[str, Any]
 ) -> None:
     state = tmp_path / "new"

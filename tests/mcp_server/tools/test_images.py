@@ -67,7 +67,7 @@ async def test_an_id_of_either_form_is_found(letter: str) -> None:
         assert shown_picture(await call(client, "get_image", messageId=message.id))
 
 
-async def test_what_cannot_be_shown_is_a_sentence(box: Sandbox) -> None:
+async def test_a_picture_that_cannot_be_shown_is_a_sentence(box: Sandbox) -> None:
     text, bomb = (
         box.receive(STRANGER, "Hej"),
         box.receive(STRANGER, "", pictures=[png_claiming(90_000, 90_000)]),

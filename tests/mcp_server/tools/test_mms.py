@@ -188,7 +188,7 @@ async def test_a_price_that_turns_out_higher_counts_for_the_budget(tmp_path: Pat
         ({}, {"ELKS_ALLOWED_RECIPIENTS": STRANGER}, "allowed_recipient"),
     ],
 )
-async def test_what_a_guard_refuses_is_not_sent(
+async def test_an_mms_that_a_guard_refuses_is_not_sent(
     box: Sandbox, arguments: dict[str, Any], environ: dict[str, str], guard: str
 ) -> None:
     async with connected(with_mms(box) | environ, box=box) as client:

@@ -1,8 +1,8 @@
 """The guard on the recipient and the sender of an MMS."""
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult
+from elks_mcp.domain.mms_payload import NO_REPLY, Mms
 from elks_mcp.domain.orders import Draft, Effect
-from elks_mcp.domain.payloads import NO_REPLY, Mms
 from elks_mcp.domain.phone import SenderId
 from elks_mcp.domain.policy import Policy
 

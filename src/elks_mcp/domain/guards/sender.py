@@ -2,8 +2,8 @@
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult, refuse
 from elks_mcp.domain.guards.lookalike import find_imitated_name
+from elks_mcp.domain.mms_payload import NO_REPLY, Mms
 from elks_mcp.domain.orders import Draft, Effect
-from elks_mcp.domain.payloads import NO_REPLY, Mms
 from elks_mcp.domain.phone import Number, SenderId, written
 from elks_mcp.domain.policy import Policy
 

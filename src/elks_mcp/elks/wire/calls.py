@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.callbacks import NO_CALLBACKS, Callbacks
 from elks_mcp.domain.calls import (
     MOST_DIGITS,
@@ -26,7 +27,6 @@ from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Estimate, Receipt
-from elks_mcp.domain.payloads import Call
 from elks_mcp.domain.phone import written
 from elks_mcp.elks.wire.field_types import (
     Id,

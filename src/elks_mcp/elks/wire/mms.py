@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from elks_mcp.domain.callbacks import NO_CALLBACKS, Callbacks
+from elks_mcp.domain.mms_payload import require_mms
 from elks_mcp.domain.models import ImageFacts
 from elks_mcp.domain.orders import Draft
-from elks_mcp.domain.payloads import require_mms
 from elks_mcp.domain.phone import written
 from elks_mcp.elks.wire.field_types import Lenient, Whole, parse_body
 

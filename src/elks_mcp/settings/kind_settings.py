@@ -1,4 +1,4 @@
-"""The settings about calls."""
+"""The settings about pictures, calls and alerts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.setting_declaration import Setting, Switch
+from elks_mcp.domain.setting_declaration import Setting, Switch, write_amount
 from elks_mcp.settings.parsers import read_budget, read_path
 from elks_mcp.settings.problems import Unreadable
 
@@ -24,8 +24,18 @@ def read_speech_command(value: object) -> str:
     return written
 
 
-class CallSettings(Frozen):
-    """The settings about calls; without the toolset `calls` they have no effect on an assistant."""
+class KindSettings(Frozen):
+    """The settings about pictures, calls and alerts, which only their toolsets use."""
+
+    mms_price: Annotated[
+        int | None, BeforeValidator(read_budget), Setting("ELKS_MMS_PRICE", write=write_amount)
+    ] = None
+    """The price of one MMS in the account's currency, such as `1.25`: 46elks quotes none before it is sent.
+    Default: the price of the latest MMS in the account's history; without one, no MMS is sent."""
+
+    escalation: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_ESCALATION")] = None
+    """The YAML file that says whom an alert reaches, how, and in which order, for the toolset `escalation`.
+    It is read for each alert. Default: none."""
 
     call_price_per_minute: Annotated[
         Annotated[int, Field(ge=0)] | None,
