@@ -505,4 +505,18 @@ MUTANTS = (
         "tests/images/test_shrinking.py",
         "nothing_hidden",
     ),
+    Mutant(
+        "a text in doubt that goes out again because a subaccount does not see it",
+        "store/doubts.py",
+        (("(is_anothers or row.is_hidden)", "row.is_hidden"),),
+        "tests/store/test_subaccounts.py",
+        "absence_from_history and sqlite",
+    ),
+    Mutant(
+        "a hidden text in doubt that goes out again because history does not have it",
+        "store/doubts.py",
+        (("(is_anothers or row.is_hidden)", "is_anothers"),),
+        "tests/web/test_hidden_texts.py",
+        "never_sent_twice",
+    ),
 )
