@@ -16,8 +16,8 @@ from elks_mcp.sandbox import SAMPLE
 _REPEATS, _LOOKALIKES, _WITHOUT_KEY = 1 / 3, 0.03, 0.4
 """The shares of texts that repeat an earlier one, that have a foreign double, and that have no key."""
 
-_PICTURES = 1 / 3
-"""The share of texts that go with a picture, as MMS."""
+_EVERY_PICTURE = 3
+"""Every third text goes with a picture, as MMS; the first one does."""
 
 _PATIENCE = 0.2
 REFUSED = "refused"
@@ -128,7 +128,7 @@ class Agent:
 
     def _original(self, number: int) -> Wish:
         key = None if self._random.random() < _WITHOUT_KEY else f"first-{self.plan.seed}-{number}"
-        to, has_picture = self._random.choice(PHONES), self._random.random() < _PICTURES
+        to, has_picture = self._random.choice(PHONES), number % _EVERY_PICTURE == 0
         wish = Wish(number, to, f"Text {number:06} of the crash test", key, has_picture)
         if key:
             self._repeatable.append(wish)
