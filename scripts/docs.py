@@ -103,10 +103,12 @@ The text begins with the status.
   after 60. A later answer is not lost: each result, "no reply" included, has a cursor to continue waiting
   with. A reply is matched by its sender's number, and counts as a stranger's text. After it was shown to the
   assistant, a text to a person whom you did not text before needs approval.
-- **Toolsets.** `ELKS_TOOLSETS` chooses which of the groups `sms`, `batches`, `inbox`, `account`, `policy`
-  and `numbers` are offered; `numbers` is off by default. A tool of another group is neither listed nor
-  callable, and no description or answer names it. Its prompts and resources go with it. Each tool below names
-  its group. Every tool that sends or cancels is in `sms` or `batches`.
+- **Toolsets.** `ELKS_TOOLSETS` chooses which groups of tools are offered. `sms`, `batches`, `inbox`,
+  `account` and `policy` are on by default; `mms`, `calls`, `numbers` and `escalation` are off. A tool of
+  another group is neither listed nor callable, and no description or answer names it. Its prompts and
+  resources go with it. Each tool below names its group. `inbox`, `account`, `policy` and `numbers` never send.
+- **Pictures.** `send_mms` takes a file of `ELKS_FILES_DIR` or a small data URL, and `get_image` returns a
+  picture beside its text. [Pictures](mms.md) has the rules.
 - **Batches.** `plan_batch` sends nothing, and `start_batch` sends the whole batch, after one question to a
   person. [Batches](batches.md) has the sources, the merge fields and the rules.
 - **Errors.** An answer is an error (`isError`) if nothing was sent, and nothing will be sent without further

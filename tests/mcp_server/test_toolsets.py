@@ -133,8 +133,15 @@ async def test_a_misconfigured_server_lists_the_same() -> None:
 # ── names of tools ──
 
 
+QUICK_SIZES = {1, 2, len(Toolset)}
 COMBINATIONS = [
-    frozenset(chosen) for size in range(1, len(Toolset) + 1) for chosen in combinations(Toolset, size)
+    pytest.param(
+        frozenset(chosen),
+        id="+".join(sorted(chosen)),
+        marks=[] if size in QUICK_SIZES else [pytest.mark.long],
+    )
+    for size in range(1, len(Toolset) + 1)
+    for chosen in combinations(Toolset, size)
 ]
 MODES = [{}, {"dry_run": False}, {"simulated": True}, {"dry_run": False, "simulated": True}]
 
@@ -215,7 +222,7 @@ def build_servers(toolsets: frozenset[Toolset]) -> Iterator[MCPServer[Any]]:
     yield build_misconfigured_server(["Wrong."], Policy(toolsets=toolsets))
 
 
-@pytest.mark.parametrize("toolsets", COMBINATIONS, ids=lambda chosen: "+".join(sorted(chosen)))
+@pytest.mark.parametrize("toolsets", COMBINATIONS)
 async def test_nothing_that_is_listed_names_a_tool_that_is_not_offered(toolsets: frozenset[Toolset]) -> None:
     for server in build_servers(toolsets):
         assert list_named(await describe(server)) == list_nameable(toolsets)
