@@ -106,7 +106,8 @@ The text begins with the status.
 - **Toolsets.** `ELKS_TOOLSETS` chooses which groups of tools are offered. `sms`, `batches`, `inbox`,
   `account` and `policy` are on by default; `mms`, `calls`, `numbers` and `escalation` are off. A tool of
   another group is neither listed nor callable, and no description or answer names it. Its prompts and
-  resources go with it. Each tool below names its group. `inbox`, `account`, `policy` and `numbers` never send.
+  resources go with it. Each tool below names its group. Tools of `inbox`, `account`, `policy` and `numbers`
+  never send.
 - **Pictures.** `send_mms` takes a file of `ELKS_FILES_DIR` or a small data URL, and `get_image` returns a
   picture beside its text. [Pictures](mms.md) has the rules.
 - **Batches.** `plan_batch` sends nothing, and `start_batch` sends the whole batch, after one question to a
