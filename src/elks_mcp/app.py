@@ -233,7 +233,8 @@ def _assemble(
     calls = make_call_parts(client, storage, clock, settings, addresses, poll)
     options = _build_options(configuration, history, calls)
     outbox = Outbox.over(api.post, client, storage, checks, clock, options)
-    carry = EscalationParts(storage, outbox, checks, clock, counters, history.refresh, lambda: replies.poll)
+    shared = storage, outbox, checks, clock, counters, history.refresh, lambda: replies.poll
+    carry = EscalationParts(*shared, calls.find_digits, calls.prepare_alert)
     return App(
         configuration=configuration,
         policy=policy,

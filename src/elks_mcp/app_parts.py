@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import NamedTuple
 
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.callbacks import FindCallbacks
 from elks_mcp.domain.caller_limits import UsageLimits, UsageTracker
 from elks_mcp.elks.client import ElksClient
@@ -25,6 +26,15 @@ class CallParts(NamedTuple):
     outcomes: CallOutcomes
     preparer: CallPreparer
     find_callbacks: FindCallbacks
+
+    async def find_digits(self, order_id: str) -> str | None:
+        """Return the digits that were pressed in the call of an order; None while that is unknown."""
+        outcome = await self.outcomes.find(order_id)
+        return outcome.digits if outcome else None
+
+    async def prepare_alert(self, said: str) -> Call:
+        """Return the content of a call that asks for one digit. Raises the errors of `prepare`."""
+        return await self.preparer.prepare(said, "", digits=1)
 
 
 class ServerAddresses(NamedTuple):

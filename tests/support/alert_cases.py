@@ -1,6 +1,6 @@
 """An on-call team: a server that carries alerts on, and a client on the same state."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,17 +70,27 @@ class Team:
 
 @asynccontextmanager
 async def open_team(
-    folder: Path, era: Era = "auto", person: Person | None = None, **environ: str
+    folder: Path,
+    era: Era = "auto",
+    person: Person | None = None,
+    *,
+    paging: str = POLICY_TEXT,
+    shared: Mapping[str, str] | None = None,
+    **environ: str,
 ) -> AsyncIterator[Team]:
-    """Run the server, and connect a client."""
+    """Run the server, and connect a client.
+
+    `paging`: the policy file. `shared`: settings of both; the others are those of the client alone.
+    """
     clock = ManualClock()
     box = box_on(clock)
     policies, people = folder / "paging.yaml", folder / "people.csv"
-    policies.write_text(POLICY_TEXT, "utf-8")
+    policies.write_text(paging, "utf-8")
     people.write_text(PEOPLE, "utf-8")
     state = with_tables(folder / "state").folder
     ours = {"ELKS_STATE_DIR": str(state), "ELKS_ESCALATION": str(policies), "ELKS_CONTACTS": str(people)}
     ours |= {"ELKS_TOOLSETS": "sms,inbox,escalation"}
+    ours |= shared or {}
     configuration = load({**live(box), **ours})
     async with AsyncExitStack() as stack:
         ending = await stack.enter_async_context(background())

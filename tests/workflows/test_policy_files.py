@@ -115,6 +115,11 @@ STEP = "{whom: Bo, by: sms, wait: 5}"
             5,
             "`wait` must",
         ),
+        (
+            "policies:\n  a:\n    cost_cap: 5\n    time_cap: 121\n    steps: [{whom: Bo, by: call, wait: 5}]",
+            4,
+            "120 minutes at most",
+        ),
         ("policies:\n  'a b':\n    cost_cap: 5", 2, "letters, digits and hyphens"),
         ("policies:\n  a:\n    x: 1\n  a:\n    x: 1", 4, "stands on line 2 already"),
         ("policies: [\n", 2, "It is not YAML"),
@@ -145,7 +150,7 @@ def test_means_that_this_version_cannot_use_are_refused() -> None:
     text = b"policies:\n  a:\n    cost_cap: 5\n    steps:\n    - {whom: Bo, by: [sms, call], wait: 5}"
     found = read_policies(text, frozenset({Means.SMS}))
     assert found.faults == ((5, "This version cannot call people yet. Write `by: sms`."),)
-    ready = read_policies(text, frozenset(Means))
+    ready = read_policies(text)
     assert ready.policies["a"].steps[0].means == (Means.SMS, Means.CALL)
 
 

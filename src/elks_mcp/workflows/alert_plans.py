@@ -130,7 +130,7 @@ class AlertPlanner:
         if self.prepare_call is None:
             raise Misconfigured(
                 f"The policy {plan.policy} calls people, and this server cannot call.",
-                hint="The operator can write `by: sms`.",
+                hint="The operator can add calls to ELKS_TOOLSETS (docs/calls.md), or write `by: sms`.",
             )
         return await self.prepare_call(plan.said)
 

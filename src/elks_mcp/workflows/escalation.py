@@ -28,6 +28,7 @@ from elks_mcp.domain.escalation import (
     find_action,
 )
 from elks_mcp.domain.orders import Approver
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.errors import NotFound, Refused, log_errors
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters, as_label
@@ -37,7 +38,7 @@ from elks_mcp.sending.options import RefreshHistory
 from elks_mcp.sending.outbox import Outbox
 from elks_mcp.sending.plan import Planner
 from elks_mcp.store import Storage
-from elks_mcp.workflows.alert_plans import AlertPlanner, PeopleInGroups
+from elks_mcp.workflows.alert_plans import AlertPlanner, PeopleInGroups, PrepareCall
 from elks_mcp.workflows.alerts import Alerts
 from elks_mcp.workflows.policy_files import load_policies
 
@@ -74,6 +75,8 @@ class EscalationParts:
     """Returns how often the account's texts are read while an alert runs."""
 
     find_digits: FindDigits = find_no_digits
+    prepare_call: PrepareCall | None = None
+    """Prepares what the calls of an alert say; None if no call can be placed."""
 
 
 class Escalations:
@@ -115,7 +118,9 @@ class Escalations:
 
     def alerts(self, planner: Planner, contacts: PeopleInGroups, path: Path | None, caller: str) -> Alerts:
         """Return what raises, follows and ends a caller's alerts. `path`: of the policy file."""
-        alert_planner = AlertPlanner(planner, contacts, partial(load_policies, path), caller)
+        may_call = Toolset.CALLS in planner.policy.toolsets
+        prepare = self._parts.prepare_call if may_call else None
+        alert_planner = AlertPlanner(planner, contacts, partial(load_policies, path), caller, prepare)
         return Alerts(alert_planner, self.is_carried_on, self.wake)
 
     def wake(self) -> None:

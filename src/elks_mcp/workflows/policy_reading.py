@@ -27,8 +27,11 @@ _SHORTEST_WAIT, _LONGEST_WAIT = timedelta(seconds=6), timedelta(hours=24)
 _NAME = re.compile(r"\w[\w-]{0,63}")
 _MINUTES = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,3})?")
 
-READY = frozenset({Means.SMS})
-"""The means that this version can use. Add `Means.CALL` once calls can be placed."""
+READY = frozenset(Means)
+"""The means that this version can use."""
+
+_LONGEST_WITH_CALLS = timedelta(hours=2)
+"""The longest time cap of a path with calls: what they play is stored for 3 hours from the request on."""
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -91,6 +94,13 @@ class PolicyReader:
         policy = EscalationPolicy(
             name=name, steps=steps, rounds=rounds, cost_cap=cost, time_cap=cap, language=language
         )
+        calls = any(Means.CALL in step.means for step in steps)
+        if calls and cap > _LONGEST_WITH_CALLS:
+            self._add(
+                found.get("time_cap", node),
+                f"A policy that calls people ends after {format_minutes(_LONGEST_WITH_CALLS)} minutes at "
+                "most. Write a smaller time_cap.",
+            )
         if policy.duration > cap:
             self._add(
                 found.get("time_cap", node),

@@ -1,0 +1,80 @@
+"""Alerts that call people: a digit acknowledges, a pick-up and voicemail do not."""
+
+from pathlib import Path
+
+import pytest
+
+from elks_mcp.sandbox.call_behaviours import BUSY, SILENT, VOICEMAIL, CallBehaviour, pressing
+from tests.support.alert_cases import FIRST, SECOND_PERSON, Team, open_team
+from tests.support.call_cases import called
+from tests.support.connecting import call, words
+
+pytestmark = pytest.mark.anyio
+
+CALLING = {
+    "ELKS_TOOLSETS": "sms,inbox,calls,escalation",
+    "ELKS_CALL_PRICE_PER_MINUTE": "0.80",
+    "ELKS_TTS_46ELKS": "true",
+}
+PATH = """\
+policies:
+  jour:
+    steps:
+      - {whom: Åsa Lind, by: [sms, call], wait: 3}
+      - {whom: Bo Ek, by: call, wait: 5}
+    cost_cap: 50
+"""
+
+
+def behave(team: Team, number: str, behaviour: CallBehaviour) -> None:
+    """Set how a phone reacts to a call."""
+    team.box.handset(number).calls = behaviour
+
+
+async def test_text_then_call_then_the_next_person_until_a_digit_is_pressed(tmp_path: Path) -> None:
+    async with open_team(tmp_path, paging=PATH, shared=CALLING) as team:
+        behave(team, FIRST, SILENT)
+        behave(team, SECOND_PERSON, pressing("1"))
+        alert = await team.alert("Disk full")
+        await team.pass_time(2)
+        assert (team.reached, called(team.box)) == ([FIRST], [])
+        await team.pass_time(3)
+        [first] = called(team.box)
+        assert first["to"] == FIRST
+        assert (await team.check(alert))["status"] == "running"  # it was picked up, and nothing pressed
+        await team.pass_time(3)
+        assert [each["to"] for each in called(team.box)] == [FIRST, SECOND_PERSON]
+        done = await team.check(alert)
+        assert (done["status"], done["acknowledgedBy"]) == ("acknowledged", "Bo Ek")
+        assert "by a digit in a call" in done["summary"]
+        await team.pass_time(30)
+        assert len(called(team.box)) == 2
+
+
+@pytest.mark.parametrize("behaviour", [SILENT, VOICEMAIL, pressing("2"), BUSY])
+async def test_a_call_without_the_digit_acknowledges_nothing(
+    tmp_path: Path, behaviour: CallBehaviour
+) -> None:
+    async with open_team(tmp_path, paging=PATH, shared=CALLING) as team:
+        behave(team, FIRST, behaviour)
+        behave(team, SECOND_PERSON, behaviour)
+        alert = await team.alert("Disk full")
+        await team.pass_time(30)
+        over = await team.check(alert)
+        assert over["status"] == "unanswered"
+        assert [each["to"] for each in called(team.box)] == [FIRST, SECOND_PERSON]
+
+
+async def test_p5_a_call_is_priced_at_its_upper_bound(tmp_path: Path) -> None:
+    async with open_team(tmp_path, paging=PATH, shared=CALLING) as team:
+        bill = await team.alert("Disk full", dryRun=True)
+        assert bill["most"]["amount"] >= 0.52 + 2 * 0.80
+        assert called(team.box) == []
+
+
+async def test_without_the_toolset_of_calls_a_policy_that_calls_is_refused(tmp_path: Path) -> None:
+    without = {**CALLING, "ELKS_TOOLSETS": "sms,escalation"}
+    async with open_team(tmp_path, paging=PATH, shared=without) as team:
+        answer = await call(team.client, "alert_until_acknowledged", message="Disk full", policy="jour")
+        assert answer.is_error
+        assert "add calls to ELKS_TOOLSETS" in words(answer)
