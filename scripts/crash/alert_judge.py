@@ -37,6 +37,9 @@ def _judge_one(verdict: Verdict, evidence: AlertEvidence, one: RaisedAlert, aler
         return
     attempts = [each for each in evidence.attempts if each.alert_id == alert.id]
     accepted = Counter(each.to for each in evidence.provider.box.accepted if f"OK {one.code} " in each.text)
+    accepted.update(
+        each.form["to"] for each in evidence.calls if f"Alert {one.number:03}" in each.form["voice_start"]
+    )
     what = f"{alert.id} is {alert.state}: {dict(accepted)}, {[each.state for each in attempts]}"
     twice = sum(count - 1 for count in accepted.values())
     verdict.count_violation("texted twice for a step", twice, what)
@@ -66,5 +69,6 @@ def _count(evidence: AlertEvidence) -> dict[str, int]:
         "unanswered": states["unanswered"],
         "steps": len(evidence.attempts),
         "accepted": len(evidence.provider.box.accepted),
+        "calls": len(evidence.calls),
         "sent again after doubt": sum((each.tries or 0) > 1 for each in evidence.attempts),
     }

@@ -21,13 +21,15 @@ from elks_mcp.cli.read_only import open_own_only
 from elks_mcp.domain.alerts import Alert
 from elks_mcp.domain.escalation import OPEN_STATES
 from elks_mcp.errors import ElksError
+from elks_mcp.sandbox.call_behaviours import SILENT
+from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sending.plan import Decision
 from elks_mcp.settings import load
 from elks_mcp.workflows.alert_plans import AlertRequest
 from elks_mcp.workflows.alerts import AlertDryRun, AlertRepeated
 
 PEOPLE = PHONES[:3]
-"""Everyone on the path, in its order."""
+"""Everyone on the path, in its order. The last one is called, and presses nothing."""
 
 _WAIT = 0.5
 """Minutes after each step: longer than a lease and the quiet period, so that doubts are cleared meanwhile."""
@@ -70,6 +72,12 @@ class AlertEvidence:
     integrity: str
     seconds: float
 
+    @property
+    def calls(self) -> list[ApiRequest]:
+        """The requests to call somebody, none of which met a fault."""
+        made = (each for each in self.provider.box.requests if each.method == "POST")
+        return [each for each in made if each.path.endswith("/calls")]
+
 
 @dataclass
 class AlertLane:
@@ -93,6 +101,7 @@ class AlertLane:
         began, log = monotonic(), self.folder / "log"
         log.touch()
         (self.folder / "paging.yaml").write_text(_write_policy(), "utf-8")
+        self.provider.box.handset(PEOPLE[-1]).calls = SILENT
         async with open_own_only(load(self._environ())) as app, anyio.create_task_group() as group:
             group.start_soon(self._answer, app)
             async with anyio.create_task_group() as slots:
@@ -131,7 +140,9 @@ class AlertLane:
             "ELKS_SMS_PER_MINUTE": "600",
             "ELKS_MAX_PER_NUMBER": "100000",
             "ELKS_BUDGET_PER_DAY": "1000000",
-            "ELKS_TOOLSETS": "sms,escalation",
+            "ELKS_TOOLSETS": "sms,calls,escalation",
+            "ELKS_TTS_46ELKS": "true",
+            "ELKS_CALL_PRICE_PER_MINUTE": "5",
             "ELKS_ESCALATION": str(self.folder / "paging.yaml"),
             "ELKS_LOG_LEVEL": "ERROR",
             **self.state.environ,
@@ -203,7 +214,10 @@ class AlertLane:
 
 
 def _write_policy() -> str:
-    steps = ", ".join(f'{{whom: "{each}", by: sms, wait: {_WAIT}}}' for each in PEOPLE)
+    means = ["sms"] * (len(PEOPLE) - 1) + ["call"]
+    steps = ", ".join(
+        f'{{whom: "{to}", by: {by}, wait: {_WAIT}}}' for to, by in zip(PEOPLE, means, strict=True)
+    )
     return f"policies: {{jour: {{cost_cap: 100, time_cap: 60, steps: [{steps}]}}}}"
 
 
