@@ -4,18 +4,30 @@ from datetime import timedelta
 
 import pytest
 
-from elks_mcp.domain.escalation import AlertState
-from elks_mcp.domain.orders import Approver
+from elks_mcp.domain.alerts import AlertPlan
+from elks_mcp.domain.escalation import AlertState, Contacting, EscalationPath, Means, Stage
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approver, OrderState
 from elks_mcp.domain.policy import Confirm
 from elks_mcp.errors import InvalidInput, NotApproved, NotFound, Refused
 from elks_mcp.sending.plan import Decision
-from elks_mcp.store import ServerKind, StateLocation
+from elks_mcp.store import PauseReason, ServerKind, StateLocation
 from elks_mcp.store.privacy import PersonalData
 from elks_mcp.workflows.alert_plans import AlertRequest
 from elks_mcp.workflows.alerts import AlertRepeated
 from tests.support.pagers import FIRST, SECOND_PERSON, Pager, open_pager
-from tests.support.provider import UNLIMITED
-from tests.support.stores import MINUTE, SECOND, World, WorldBackend, on_both_databases, read_rows
+from tests.support.provider import NOON, OURS, UNLIMITED
+from tests.support.stores import (
+    MINUTE,
+    PRICE,
+    SECOND,
+    World,
+    WorldBackend,
+    allow,
+    claim_one,
+    on_both_databases,
+    read_rows,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -169,3 +181,52 @@ async def test_p7_a_model_that_read_a_strangers_text_ends_no_alert_without_a_per
         assert (await pager.get(alert)).state is AlertState.RUNNING
         ended = await pager.alerts.end(alert, reason, Decision.APPROVED)
         assert ended.state is AlertState.ENDED
+
+
+@on_both_databases
+async def test_p4_a_stage_is_placed_once_whoever_asks(location: StateLocation) -> None:
+    async with WorldBackend(World(location)).running() as store:
+        alert = await store.alerts.raise_unasked(a_plan(), ("jour", "Hej"), "", allow)
+        assert await store.alert_runs.place(alert.id, 1, allow) is None  # the first comes first
+        placed = await store.alert_runs.place(alert.id, 0, allow)
+        assert placed
+        assert len(placed.order_ids) == 1
+        assert await store.alert_runs.place(alert.id, 0, allow) is None
+        assert not await store.alert_runs.finish(alert.id, 0, AlertState.UNANSWERED, "Late.")
+        assert (await store.alerts.get(alert.id)).position == 1
+
+
+@on_both_databases
+async def test_p4_a_text_under_way_at_the_end_of_its_alert_does_not_go_back_to_the_queue(
+    location: StateLocation,
+) -> None:
+    async with WorldBackend(World(location), only_own=True).running() as store:
+        alert = await store.alerts.raise_unasked(a_plan(), ("jour", "Hej"), "", allow)
+        await store.alert_runs.place(alert.id, 0, allow)
+        claim = await claim_one(store)
+        await store.alerts.acknowledge(alert.id)
+        assert (await store.orders.get(claim.order_id)).state is OrderState.SENDING
+        back = await store.queue.put_back(claim, "No connection.", PauseReason.UNREACHABLE, SECOND)
+        assert back
+        assert (back.state, back.status_reason) == (OrderState.CANCELLED, "The alert was over.")
+
+
+def a_plan() -> AlertPlan:
+    """Return a plan that texts two people, one after the other."""
+    stages = tuple(
+        Stage(
+            means=Means.SMS,
+            people=(Contacting(to=to, price=Money(PRICE, "SEK")),),
+            wait=MINUTE,
+        )
+        for to in (FIRST, SECOND_PERSON)
+    )
+    return AlertPlan(
+        policy="jour",
+        message="Hej",
+        sender=OURS,
+        path=EscalationPath(stages=stages, rounds=1),
+        most=Money(10 * PRICE, "SEK"),
+        time_cap=60 * MINUTE,
+        planned_at=NOON,
+    )
