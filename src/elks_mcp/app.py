@@ -234,7 +234,7 @@ def _assemble(
     options = _build_options(configuration, history, calls)
     outbox = Outbox.over(api.post, client, storage, checks, clock, options)
     shared = storage, outbox, checks, clock, counters, history.refresh, lambda: replies.poll
-    carry = EscalationParts(*shared, calls.find_digits, calls.prepare_alert)
+    carry = EscalationParts(*shared, calls.find_digits, calls.prepare_alert, calls.outcomes.on_change)
     return App(
         configuration=configuration,
         policy=policy,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from elks_mcp.sandbox.call_behaviours import BUSY, SILENT, VOICEMAIL, CallBehaviour, pressing
+from elks_mcp.sandbox.call_behaviours import BUSY, RINGS, SILENT, VOICEMAIL, CallBehaviour, pressing
 from tests.support.alert_cases import FIRST, SECOND_PERSON, Team, open_team
 from tests.support.call_cases import called
 from tests.support.connecting import call, words
@@ -78,3 +78,22 @@ async def test_without_the_toolset_of_calls_a_policy_that_calls_is_refused(tmp_p
         answer = await call(team.client, "alert_until_acknowledged", message="Disk full", policy="jour")
         assert answer.is_error
         assert "add calls to ELKS_TOOLSETS" in words(answer)
+
+
+async def test_a_digit_after_the_end_is_recorded_as_late_and_opens_nothing(tmp_path: Path) -> None:
+    async with open_team(tmp_path, paging=PATH, shared=CALLING) as team:
+        behave(team, FIRST, RINGS)
+        alert = await team.alert("Disk full")
+        await team.pass_time(3.1)
+        [ringing] = team.box.calls.ringing
+        ended = await call(team.client, "end_alert", alertId=alert["alertId"])
+        assert not ended.is_error
+        team.box.calls.answer(ringing)
+        await team.pass_time(0.05)
+        team.box.calls.press(ringing, "1")
+        await team.pass_time(1)
+        late = await team.check(alert)
+        assert late["status"] == "ended"
+        assert any("Åsa Lind acknowledged it after its end" in each for each in late["notes"])
+        await team.pass_time(30)
+        assert [each["to"] for each in called(team.box)] == [FIRST]

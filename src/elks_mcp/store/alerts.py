@@ -32,7 +32,7 @@ from elks_mcp.store.batch_recall import recall_all
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import without_quotes
-from elks_mcp.store.db.schema import alerts, is_one_of
+from elks_mcp.store.db.schema import alert_attempts, alerts, is_one_of
 from elks_mcp.store.db.transactions import deciding, reading
 from elks_mcp.store.values import DraftCheck
 
@@ -142,6 +142,13 @@ class AlertStore:
     def get(self, tx: Tx, number: str, *, caller: str | None = None) -> Alert:
         """Return an alert by its id or approval code. Raises NotFound."""
         return parse_alert(tx, get_alert_row(tx, number, caller=caller))
+
+    @reading
+    def find_of_order(self, tx: Tx, order_id: str) -> Alert | None:
+        """Return the alert that placed an order; None if no alert did."""
+        its = select(alerts).join(alert_attempts).where(alert_attempts.c.order_id == order_id)
+        row = tx.first(its.where(alerts.c.account_id == tx.account_id))
+        return parse_alert(tx, row) if row else None
 
     @reading
     def get_plan(self, tx: Tx, number: str, *, caller: str | None = None) -> AlertPlan:

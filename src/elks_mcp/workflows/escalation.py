@@ -17,6 +17,7 @@ import anyio
 
 from elks_mcp.domain.alerts import Alert
 from elks_mcp.domain.escalation import (
+    ACKNOWLEDGING_DIGIT,
     AcknowledgeByDigit,
     AlertAction,
     AlertState,
@@ -78,6 +79,9 @@ class EscalationParts:
     prepare_call: PrepareCall | None = None
     """Prepares what the calls of an alert say; None if no call can be placed."""
 
+    call_listeners: list[Callable[[str], None]] | None = None
+    """Functions that are called with the id of an order when something new is known about its call."""
+
 
 class Escalations:
     """Carries on the alerts of one account.
@@ -92,6 +96,8 @@ class Escalations:
         """Whether this process carries alerts on now."""
         self._woken = anyio.Event()
         self._reported_blocks: set[tuple[str, str]] = set()
+        self._changed_calls: set[str] = set()
+        """Orders whose calls may have acknowledged an alert, also one that is over by now."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -100,11 +106,14 @@ class Escalations:
             yield
             return
         self.is_running = self._parts.outbox.heartbeat.escalates = True
+        listeners = [] if self._parts.call_listeners is None else self._parts.call_listeners
+        listeners.append(self._note_call)
         try:
             async with background() as tasks:
                 tasks.start_soon(self._work)
                 yield
         finally:
+            listeners.remove(self._note_call)
             self.is_running = self._parts.outbox.heartbeat.escalates = False
 
     async def is_carried_on(self) -> bool:
@@ -127,6 +136,10 @@ class Escalations:
         """Look at the alerts now."""
         self._woken.set()
 
+    def _note_call(self, order_id: str) -> None:
+        self._changed_calls.add(order_id)
+        self.wake()
+
     async def _work(self) -> None:
         clock = self._parts.clock
         while True:
@@ -140,6 +153,7 @@ class Escalations:
         """Take the next step of each alert, and return how long until there may be another."""
         parts = self._parts
         store = await parts.storage.open()
+        await self._read_calls(store)
         if not await store.alert_runs.has_open():
             return _IDLE
         await store.alert_runs.expire()
@@ -155,6 +169,14 @@ class Escalations:
                 waits.append(await self._carry_on(store, alert))
         await self._report_ended(store)
         return min(waits)
+
+    async def _read_calls(self, store: "Store") -> None:
+        """Acknowledge the alerts in whose calls the digit was pressed, in time or late."""
+        for order_id in list(self._changed_calls):
+            digits = await self._parts.find_digits(order_id)
+            if digits == ACKNOWLEDGING_DIGIT and (alert := await store.alerts.find_of_order(order_id)):
+                await store.alerts.acknowledge(alert.id, order_id)
+            self._changed_calls.discard(order_id)
 
     async def _start_approved(self, store: "Store") -> None:
         """Start the alerts that a person approved outside the client."""
