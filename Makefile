@@ -46,6 +46,7 @@ test-thorough: crash-test $(SUITE)
 
 crash-test: setup
 	$(RUN) python scripts/crash_test.py
+	$(RUN) python scripts/crash_calls.py --kills 60
 
 conformance: setup $(SUITE)
 	$(RUN) pytest tests/test_conformance.py

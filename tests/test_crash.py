@@ -71,6 +71,19 @@ def test_p3_p4_processes_killed_while_they_work_on_batches_send_each_row_once(tm
     check(found)
 
 
+@pytest.mark.lengthy
+def test_p4_a_server_killed_at_random_calls_nobody_twice() -> None:
+    """Calls and texts of one server on SQLite. Each step of a call is in test_crash_points_of_calls.py."""
+    script = ROOT / "scripts" / "crash_calls.py"
+    ended = subprocess.run(
+        [sys.executable, script, "--kills=2"], check=False, capture_output=True, text=True, timeout=1500
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["calls"] >= 3
+    assert found["texts"] >= 3
+
+
 @pytest.mark.long
 def test_p4_p5_no_lane_repeats_or_loses_a_text_and_the_control_lane_fails(
     tmp_path: Path,

@@ -29,6 +29,8 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "start_batch": {"batchId": "B-23456789"},
     "check_batch": {"batchId": "B-23456789"},
     "stop_batch": {"batchId": "B-23456789", "change": "pause"},
+    "call_phone": {"to": PHONE, "say": "Hej"},
+    "get_recording": {"recordingId": f"c{'0' * 32}-r0"},
 }
 
 

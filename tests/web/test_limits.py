@@ -265,6 +265,7 @@ async def test_every_argument_has_a_maximum_length(tool: str, name: str) -> None
         "policy": "jour",
         "change": "pause",
         "image": "cat.png",
+        "recordingId": f"c{'0' * 32}-r0",
     }
     wanted = {each: usual[each] for (its, each) in _ARGUMENTS if its == tool and each in usual}
     async with connected(live(box := new_box(), ELKS_TOOLSETS="all"), box=box) as client:
