@@ -16,6 +16,7 @@ from elks_mcp.domain.payloads import read_text
 from elks_mcp.elks.wire import LONGEST_ENGLISH
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store import Storage
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ class CallPreparer:
         if not self._is_reachable:
             raise Misconfigured(
                 f"{what} is fetched by 46elks from this server, whose public address is not known.",
-                hint="Run `elks-mcp serve --http`, and set ELKS_PUBLIC_URL to its address.",
+                hint="Set ELKS_PUBLIC_URL to the public address of the server that this starts: "
+                f"{show_command('serve --http')}.",
             )
 
     async def _speak(self, command: str, text: str) -> "AudioClip":
@@ -151,7 +153,7 @@ class CallPreparer:
         except SpeechFailed as error:
             raise Misconfigured(
                 f"The program of ELKS_TTS_COMMAND did not speak: {error}.",
-                hint="The operator can try it: `elks-mcp doctor` runs it.",
+                hint=f"The operator can let it speak: {show_command('doctor')}.",
             ) from None
 
     async def _keep(self, clip: "AudioClip") -> None:
