@@ -1,4 +1,4 @@
-"""Kill a server that makes calls and sends texts, at random moments, and count what 46elks got.
+"""Kill a server that makes calls and sends texts at random moments, and count the results.
 
     uv run --group dev python scripts/crash_calls.py --kills 20
 
