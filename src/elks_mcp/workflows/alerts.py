@@ -191,8 +191,8 @@ class Alerts:
         if not await self.find_carrier():
             raise Misconfigured(
                 "A long-running server carries alerts on, and none is running, so nobody was alerted.",
-                hint="The operator can start `elks-mcp serve` with the same settings, and with the toolset "
-                "escalation in ELKS_TOOLSETS.",
+                hint="The operator can start one with the same settings, and with escalation in "
+                "ELKS_TOOLSETS: `elks-mcp serve`.",
             )
 
     # ── following and ending ──
