@@ -32,9 +32,9 @@ class CallParts(NamedTuple):
         outcome = await self.outcomes.find(order_id)
         return outcome.digits if outcome else None
 
-    async def prepare_alert(self, said: str) -> Call:
+    async def prepare_alert(self, said: str, *, keep: bool) -> Call:
         """Return the content of a call that asks for one digit. Raises the errors of `prepare`."""
-        return await self.preparer.prepare(said, "", digits=1)
+        return await self.preparer.prepare(said, "", digits=1, keep=keep)
 
 
 class ServerAddresses(NamedTuple):

@@ -1,6 +1,7 @@
 """`elks-mcp escalation`, and `approve` and `pending` for an alert."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -158,6 +159,27 @@ def test_check_names_each_fault_with_file_and_line(location: StateLocation, tmp_
     [fault] = json.loads(unknown.output)["faults"]
     assert fault["line"] == 5
     assert 'No contact is called "Asa Lind". Did you mean "Åsa Lind' in fault["reason"]
+
+
+@pytest.mark.parametrize("toolsets", ["sms,escalation", "sms,calls,escalation"])
+def test_check_says_what_a_policy_that_calls_lacks(
+    location: StateLocation, tmp_path: Path, toolsets: str
+) -> None:
+    path = tmp_path / "paging.yaml"
+    path.write_text(GOOD.replace("Åsa Lind, by: sms", "+46701740620, by: [sms, call]"), "utf-8")
+    environ = {"ELKS_TOOLSETS": toolsets}
+    bare = run_command(location, "escalation", "check", str(path), **environ)
+    assert bare.exit_code == 1
+    for lacks in ("Set ELKS_CALL_PRICE_PER_MINUTE", "set ELKS_TTS_COMMAND", "set ELKS_PUBLIC_URL"):
+        assert re.search(rf"{path}:5: It calls people\. .*{lacks}", bare.output)
+    environ["ELKS_CALL_PRICE_PER_MINUTE"] = "0.80"
+    english = {**environ, "ELKS_TTS_46ELKS": "true"}
+    assert run_command(location, "escalation", "check", str(path), **english).exit_code == 0
+    spoken = {**environ, "ELKS_TTS_COMMAND": "espeak-ng", "ELKS_PUBLIC_URL": "https://sms.example"}
+    assert run_command(location, "escalation", "check", str(path), **spoken).exit_code == 0
+    path.write_text("language: sv\n" + path.read_text("utf-8"), "utf-8")
+    swedish = run_command(location, "escalation", "check", str(path), **english)
+    assert "paging.yaml:6: It calls people. 46elks itself reads only English" in swedish.output
 
 
 def test_check_needs_a_file_that_can_be_read(location: StateLocation, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from elks_mcp.sandbox.call_behaviours import BUSY, RINGS, SILENT, VOICEMAIL, CallBehaviour, pressing
 from tests.support.alert_cases import FIRST, SECOND_PERSON, Team, open_team
 from tests.support.call_cases import called
-from tests.support.connecting import call, words
+from tests.support.connecting import Person, call, words
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +24,15 @@ policies:
       - {whom: Bo Ek, by: call, wait: 5}
     cost_cap: 50
 """
+
+
+PRESSES_1 = "+46701740619"
+
+
+def by_numbers(*numbers: str) -> str:
+    """Return a policy that calls numbers of the sandbox, one after the other."""
+    steps = "".join(f'      - {{whom: "{number}", by: call, wait: 5}}\n' for number in numbers)
+    return f"policies:\n  jour:\n    cost_cap: 50\n    steps:\n{steps}"
 
 
 def behave(team: Team, number: str, behaviour: CallBehaviour) -> None:
@@ -72,12 +81,72 @@ async def test_p5_a_call_is_priced_at_its_upper_bound(tmp_path: Path) -> None:
         assert called(team.box) == []
 
 
-async def test_without_the_toolset_of_calls_a_policy_that_calls_is_refused(tmp_path: Path) -> None:
+async def test_calls_of_alerts_need_no_toolset_of_calls(tmp_path: Path) -> None:
     without = {**CALLING, "ELKS_TOOLSETS": "sms,escalation"}
-    async with open_team(tmp_path, paging=PATH, shared=without) as team:
+    async with open_team(tmp_path, paging=by_numbers(PRESSES_1), shared=without) as team:
+        alert = await team.alert("Disk full")
+        await team.pass_time(1)
+        assert (await team.check(alert))["status"] == "acknowledged"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"ELKS_CALL_PRICE_PER_MINUTE": ""}, "Set ELKS_CALL_PRICE_PER_MINUTE"),
+        ({"ELKS_TTS_46ELKS": ""}, "set ELKS_TTS_COMMAND"),
+        ({"ELKS_TTS_46ELKS": "", "ELKS_TTS_COMMAND": "espeak-ng"}, "set ELKS_PUBLIC_URL"),
+    ],
+)
+@pytest.mark.parametrize("toolsets", ["sms,escalation", "sms,calls,escalation"])
+async def test_an_alert_says_what_the_server_lacks_for_calls(
+    tmp_path: Path, toolsets: str, changes: dict[str, str], says: str
+) -> None:
+    shared = {**CALLING, **changes, "ELKS_TOOLSETS": toolsets}
+    async with open_team(tmp_path, paging=PATH, shared=shared) as team:
         answer = await call(team.client, "alert_until_acknowledged", message="Disk full", policy="jour")
         assert answer.is_error
-        assert "add calls to ELKS_TOOLSETS" in words(answer)
+        assert says in words(answer)
+        assert team.reached == []
+
+
+@pytest.mark.parametrize("first", ["+46701740620", "+46701740623", "+46701740624", "+46701740625"])
+async def test_presses_2_never_answers_busy_and_voicemail_go_on_to_a_person_who_presses_1(
+    tmp_path: Path, first: str
+) -> None:
+    async with open_team(tmp_path, paging=by_numbers(first, PRESSES_1), shared=CALLING) as team:
+        alert = await team.alert("Disk full")
+        await team.pass_time(9)
+        done = await team.check(alert)
+        assert (done["status"], done["acknowledgedBy"]) == ("acknowledged", PRESSES_1)
+        assert [each["to"] for each in called(team.box)] == [first, PRESSES_1]
+        await team.pass_time(30)
+        assert len(called(team.box)) == 2
+
+
+async def test_p3_one_approval_covers_the_calls_and_names_the_most_that_they_cost(tmp_path: Path) -> None:
+    person = Person()
+    asking = {**CALLING, "ELKS_CONFIRM": "always"}
+    async with open_team(tmp_path, person=person, paging=PATH, shared=asking) as team:
+        alert = await team.alert("Disk full")
+        await team.pass_time(30)
+        [question] = person.questions
+        assert f"Call Åsa Lind ({FIRST}) for 0.80 SEK" in question
+        assert f"Call Bo Ek ({SECOND_PERSON}) for 0.80 SEK" in question
+        assert "At most 2.12 SEK" in question
+        assert len(called(team.box)) == 2
+        over = await team.check(alert)
+        assert over["spent"]["amount"] <= 2.12
+
+
+async def test_p5_a_call_beyond_the_cost_cap_is_not_made(tmp_path: Path) -> None:
+    cheap = PATH.replace("cost_cap: 50", "cost_cap: 1.50")
+    async with open_team(tmp_path, paging=cheap, shared=CALLING) as team:
+        behave(team, FIRST, RINGS)
+        alert = await team.alert("Disk full")
+        await team.pass_time(30)
+        over = await team.check(alert)
+        assert [each["status"] for each in over["steps"]][-1] == "skipped"
+        assert [each["to"] for each in called(team.box)] == [FIRST]
 
 
 async def test_a_digit_after_the_end_is_recorded_as_late_and_opens_nothing(tmp_path: Path) -> None:

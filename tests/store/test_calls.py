@@ -12,7 +12,9 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Claim, Draft, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.store import StateLocation
-from elks_mcp.store.calls import AUDIO_KEPT, FOLLOWED_FOR, StoredAudio
+from elks_mcp.store.audio_expiry import AUDIO_KEPT
+from elks_mcp.store.calls import StoredAudio
+from elks_mcp.store.ongoing_calls import FOLLOWED_FOR
 from elks_mcp.store.privacy import PersonalData
 from elks_mcp.store.store import Store
 from tests.support.clocks import ManualClock

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from elks_mcp.domain.alerts import Alert
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.escalation import AlertState
 from elks_mcp.domain.phone import Number, parse_number
@@ -14,9 +15,10 @@ from elks_mcp.runtime.metrics import Counters
 from elks_mcp.sandbox import Fault
 from elks_mcp.sending.plan import Decision, Planner
 from elks_mcp.store import StateLocation
+from elks_mcp.store.calls import StoredAudio
 from elks_mcp.workflows.alert_plans import AlertPlanner, AlertRequest
 from elks_mcp.workflows.alerts import AlertNeedsApproval, AlertReady, AlertRepeated, Alerts
-from elks_mcp.workflows.escalation import EscalationParts, Escalations, FindDigits, find_no_digits
+from elks_mcp.workflows.escalation import EscalationParts, Escalations, FindDigits
 from elks_mcp.workflows.policy_files import PolicyFile, read_policies
 from tests.support.clocks import ManualClock
 from tests.support.provider import UNLIMITED, posts
@@ -34,6 +36,8 @@ policies:
     cost_cap: 50
 """
 POLL = timedelta(seconds=10)
+CALL_PRICE = 8000
+"""The price of a started minute at most."""
 
 
 class Pager:
@@ -43,7 +47,10 @@ class Pager:
         self.backend = backend
         self.paging = paging
         self.counters = Counters()
-        self.find_digits: FindDigits = more.pop("find_digits", find_no_digits)
+        self.find_digits: FindDigits = more.pop("find_digits", self._read_digits)
+        self.audio = ""
+        """The digest of what calls play; "" if 46elks speaks."""
+        backend.follows_calls = True
         self.contacts = Contacts()
         parts = EscalationParts(
             storage=backend.storage,
@@ -54,6 +61,8 @@ class Pager:
             refresh_history=backend.history.refresh,
             poll=lambda: POLL,
             find_digits=self.find_digits,
+            prepare_call=self._speak,
+            call_listeners=backend.calls.on_change,
         )
         self.escalations = Escalations(parts, is_enabled=True)
         planner = Planner(
@@ -65,7 +74,7 @@ class Pager:
             refresh_history=backend.history.refresh,
             setup=ShopSetup(),
         )
-        self.planner = AlertPlanner(planner, self, self._load)
+        self.planner = AlertPlanner(planner, self, self._load, prepare_call=self._speak)
         self.alerts: Alerts = Alerts(self.planner, self.escalations.is_carried_on, self.escalations.wake)
 
     async def read_leniently(self) -> Contacts:
@@ -79,6 +88,17 @@ class Pager:
 
     async def _find(self, text: str) -> Number:
         return parse_number(text, "SE")
+
+    async def _speak(self, said: str, *, keep: bool) -> Call:
+        """Prepare a call that 46elks speaks, or one whose audio is stored."""
+        if self.audio and keep:
+            store = await self.backend.storage.open()
+            await store.calls.keep_audio(self.audio, StoredAudio(b"RIFF", "wav"))
+        return Call(text=said, audio=self.audio, digits=1, per_minute=CALL_PRICE)
+
+    async def _read_digits(self, order_id: str) -> str | None:
+        outcome = await self.backend.calls.find(order_id)
+        return outcome.digits if outcome else None
 
     @property
     def clock(self) -> ManualClock:
@@ -141,6 +161,11 @@ class Pager:
     def answer(self, text: str, by: Number = FIRST) -> None:
         """Have a person text the account."""
         self.backend.world.box.receive(by.e164, text)
+
+
+def list_called(pager: Pager) -> list[str]:
+    """List the numbers that were called, in order."""
+    return [each.to for each in pager.backend.world.box.calls.history]
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
+from elks_mcp.inbound.calls import CallOutcomes
 from elks_mcp.inbound.history import FRESH, HistoryReader
 from elks_mcp.inbound.webhook_addresses import callbacks_finder
 from elks_mcp.runtime.clock import Clock
@@ -62,6 +63,9 @@ PRICE = 5200
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 KEY = SecretStr("a secret of this test, long enough")
+AUDIO_URL = "http://audio.localhost"
+"""The origin of what calls play; nothing serves it, so they play silence."""
+
 UNPACED = Pace(gap=timedelta(0), lease=timedelta(seconds=15))
 """No pace, and leases of 15 seconds."""
 
@@ -281,11 +285,16 @@ class WorldBackend:
         self.history = HistoryReader(self.client, self.storage, world.clock)
         self.reads_history = False
         """Whether history is read for opt-outs before something that waited goes out."""
+        self.calls = CallOutcomes(self.client, self.storage, world.clock, lambda: 5 * SECOND)
+        self.follows_calls = False
+        """Whether 46elks is asked how calls end."""
+        finder = callbacks_finder(None, self.storage, audio_url=AUDIO_URL)
         options = OutboxOptions(
             per_minute=per_minute,
             timeout=PATIENCE,
             refresh_history=self._refresh_history,
-            find_callbacks=reporting_to(report_to) or callbacks_finder(None, self.storage),
+            find_callbacks=reporting_to(report_to) or finder,
+            follow_calls=self._follow_calls,
             **{"quiet": 2 * MINUTE, **more},
         )
         self.outbox = Outbox.over(self.api.post, self.client, self.storage, self.checks, world.clock, options)
@@ -315,6 +324,10 @@ class WorldBackend:
     async def _refresh_history(self, good_for: timedelta = FRESH) -> None:
         if self.reads_history:
             await self.history.refresh(good_for)
+
+    async def _follow_calls(self) -> None:
+        if self.follows_calls:
+            await self.calls.follow()
 
     async def rest(self) -> None:
         """Wait until this process is at rest."""

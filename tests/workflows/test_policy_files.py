@@ -115,11 +115,6 @@ STEP = "{whom: Bo, by: sms, wait: 5}"
             5,
             "`wait` must",
         ),
-        (
-            "policies:\n  a:\n    cost_cap: 5\n    time_cap: 121\n    steps: [{whom: Bo, by: call, wait: 5}]",
-            4,
-            "120 minutes at most",
-        ),
         ("policies:\n  'a b':\n    cost_cap: 5", 2, "letters, digits and hyphens"),
         ("policies:\n  a:\n    x: 1\n  a:\n    x: 1", 4, "stands on line 2 already"),
         ("policies: [\n", 2, "It is not YAML"),
@@ -146,12 +141,16 @@ def test_a_policy_with_a_fault_is_not_used_and_the_others_are() -> None:
     assert list(read_policies(text.encode()).policies) == ["b"]
 
 
-def test_means_that_this_version_cannot_use_are_refused() -> None:
-    text = b"policies:\n  a:\n    cost_cap: 5\n    steps:\n    - {whom: Bo, by: [sms, call], wait: 5}"
-    found = read_policies(text, frozenset({Means.SMS}))
-    assert found.faults == ((5, "This version cannot call people yet. Write `by: sms`."),)
-    ready = read_policies(text)
-    assert ready.policies["a"].steps[0].means == (Means.SMS, Means.CALL)
+def test_a_step_may_text_and_call_in_the_order_that_is_written() -> None:
+    text = "policies:\n  a:\n    cost_cap: 5\n    steps:\n    - {{whom: Bo, by: {}, wait: 5}}"
+    for by, means in (
+        ("call", (Means.CALL,)),
+        ("[sms, call]", (Means.SMS, Means.CALL)),
+        ("[call, sms]", (Means.CALL, Means.SMS)),
+    ):
+        found = read_policies(text.format(by).encode())
+        assert found.faults == ()
+        assert found.policies["a"].steps[0].means == means
 
 
 @pytest.mark.parametrize(

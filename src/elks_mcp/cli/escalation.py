@@ -18,11 +18,12 @@ from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import say
 from elks_mcp.cli.session import Session, print_json, session_command
 from elks_mcp.cli.state import State
+from elks_mcp.domain.acknowledgements import request_digit
 from elks_mcp.domain.alert_questions import describe_next
 from elks_mcp.domain.alerts import Alert
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import visible
-from elks_mcp.domain.escalation import AlertState
+from elks_mcp.domain.escalation import AlertState, Means
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
@@ -55,7 +56,8 @@ def check(session: Session, *, file: Path | None) -> int:
     """Check a policy file, ELKS_ESCALATION unless FILE names another one.
 
     Each fault is printed with its line, and with what to write. The people it names are looked up in your
-    contacts. Nothing is sent, and no credentials are needed.
+    contacts. If a policy calls people, it says what this server lacks for calls. Nothing is sent, and no
+    credentials are needed.
 
     Exit code 0 if the file can be used, 1 if it has faults.
     """
@@ -63,7 +65,8 @@ def check(session: Session, *, file: Path | None) -> int:
     if path is None:
         raise Misconfigured("No policy file is named.", hint="Name one, or set ELKS_ESCALATION.")
     found = read_policies(read_policy_file(path))
-    faults = sorted([*found.faults, *session.do(_list_unknown, session.app, found)])
+    unknown = session.do(_list_unknown, session.app, found)
+    faults = sorted([*found.faults, *unknown, *_list_uncallable(session.app, found)])
     if session.as_json:
         print_json(
             {
@@ -86,6 +89,19 @@ async def _list_unknown(app: App, found: PolicyFile) -> list[PolicyFault]:
                 await build_alerts(app).alert_planner.find_people(step.whom)
             except InvalidInput as error:
                 faults.append(PolicyFault(found.lines[policy.name, number], str(error)))
+    return faults
+
+
+def _list_uncallable(app: App, found: PolicyFile) -> list[PolicyFault]:
+    """List what this server lacks for calls, at the first step of each policy that calls people."""
+    faults: list[PolicyFault] = []
+    for policy in found.policies.values():
+        calling = (number for number, step in enumerate(policy.steps) if Means.CALL in step.means)
+        if (number := next(calling, None)) is None:
+            continue
+        line = found.lines[policy.name, number]
+        obstacles = app.calls.preparer.list_obstacles(request_digit("", policy.language))
+        faults += [PolicyFault(line, f"It calls people. {each} {each.hint}") for each in obstacles]
     return faults
 
 

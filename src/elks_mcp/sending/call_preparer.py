@@ -101,6 +101,16 @@ class CallPreparer:
             per_minute=per_minute,
         )
 
+    def list_obstacles(self, say: str) -> list[Misconfigured]:
+        """List the settings that are missing for calls that read a text aloud. Nothing is spoken."""
+        options = self._options
+        found = [] if options.call_price_per_minute is not None else [_no_price()]
+        if options.tts_46elks and not (options.tts_command and self._is_reachable):
+            return found if _can_46elks_read(say) else [*found, _not_english()]
+        if not options.tts_command:
+            found.append(_no_speech())
+        return found if self._is_reachable else [*found, _no_address("Speech")]
+
     def _check(self, say: str, prompt: str, digits: int) -> int:
         """Check the arguments of `prepare`, and return the price of a minute."""
         if bool(say.strip()) == bool(prompt.strip()):
@@ -109,10 +119,7 @@ class CallPreparer:
             raise InvalidInput(f"A call can ask for {MOST_DIGITS} digits at most.")
         per_minute = self._options.call_price_per_minute
         if per_minute is None:
-            raise Misconfigured(
-                "No price of a minute is set, so the cost of a call cannot be limited.",
-                hint="Set ELKS_CALL_PRICE_PER_MINUTE to what 46elks charges for a started minute at most.",
-            )
+            raise _no_price()
         return per_minute
 
     async def _find_clip(self, text: str, prompt: str) -> "AudioClip | None":
@@ -124,23 +131,14 @@ class CallPreparer:
         if options.tts_command and self._is_reachable:
             return await self._speak(options.tts_command, text)
         if options.tts_46elks:
-            if text.isascii() and len(text) <= LONGEST_ENGLISH:
+            if _can_46elks_read(text):
                 return None
-            raise Misconfigured(
-                f"46elks itself reads only English texts of up to {LONGEST_ENGLISH} characters aloud.",
-                hint=_INSTALL,
-            )
-        if options.tts_command:
-            self._require_reachable("Speech")
-        raise Misconfigured("Nothing is installed that reads a text aloud.", hint=_INSTALL)
+            raise _not_english()
+        raise _no_address("Speech") if options.tts_command else _no_speech()
 
     def _require_reachable(self, what: str) -> None:
         if not self._is_reachable:
-            raise Misconfigured(
-                f"{what} is fetched by 46elks from this server, whose public address is not known.",
-                hint="Set ELKS_PUBLIC_URL to the public address of the server that this starts: "
-                f"{show_command('serve --http')}.",
-            )
+            raise _no_address(what)
 
     async def _speak(self, command: str, text: str) -> "AudioClip":
         from elks_mcp.speech.commands import parse_speech_command  # noqa: PLC0415  (only calls need it)
@@ -167,6 +165,34 @@ _INSTALL = (
     "The operator can install espeak-ng (`apt install espeak-ng`) and set ELKS_TTS_COMMAND=espeak-ng, or put "
     "recordings into ELKS_PROMPTS_DIR."
 )
+
+
+def _can_46elks_read(text: str) -> bool:
+    return text.isascii() and len(text) <= LONGEST_ENGLISH
+
+
+def _no_price() -> Misconfigured:
+    return Misconfigured(
+        "No price of a minute is set, so the cost of a call cannot be limited.",
+        hint="Set ELKS_CALL_PRICE_PER_MINUTE to what 46elks charges for a started minute at most.",
+    )
+
+
+def _not_english() -> Misconfigured:
+    most = f"46elks itself reads only English texts of up to {LONGEST_ENGLISH} characters aloud."
+    return Misconfigured(most, hint=_INSTALL)
+
+
+def _no_speech() -> Misconfigured:
+    return Misconfigured("Nothing is installed that reads a text aloud.", hint=_INSTALL)
+
+
+def _no_address(what: str) -> Misconfigured:
+    return Misconfigured(
+        f"{what} is fetched by 46elks from this server, whose public address is not known.",
+        hint="Set ELKS_PUBLIC_URL to the public address of the server that this starts: "
+        f"{show_command('serve --http')}.",
+    )
 
 
 def _read_spoken(say: str) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Row, exists, select, update
 from elks_mcp.domain.escalation import OPEN_STATES, AlertState
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.store.alert_rows import parse_alert_plan, write_alert_plan
+from elks_mcp.store.audio_expiry import release_audio
 from elks_mcp.store.db.changes import ALERT_IS_OVER, erase_content
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import alert_attempts, alerts, is_one_of, orders
@@ -15,7 +16,7 @@ from elks_mcp.store.db.schema import alert_attempts, alerts, is_one_of, orders
 def end_alert(tx: Tx, row: Row[Any], state: AlertState, **changes: Any) -> bool:
     """End an alert, and cancel its orders that have not left. Return whether it was open.
 
-    The caller's words are deleted, unless texts are kept.
+    The caller's words are deleted, unless texts are kept. The audio of its calls expires soon.
     """
     if row.state not in OPEN_STATES:
         return False
@@ -25,6 +26,7 @@ def end_alert(tx: Tx, row: Row[Any], state: AlertState, **changes: Any) -> bool:
     ended |= {"unreported": row.started_at is not None}
     tx.execute(update(alerts).where(alerts.c.id == row.id).values(**ended, **changes))
     _cancel_orders(tx, row.id)
+    release_audio(tx, plan.spoken)
     tx.announce()
     return True
 

@@ -17,6 +17,7 @@ from elks_mcp.domain.alerts import ALERT_APPROVAL_TIMEOUT, AckMeans, Alert, Aler
 from elks_mcp.domain.batches import PLAN_KEPT
 from elks_mcp.domain.escalation import OPEN_STATES, AlertState
 from elks_mcp.domain.models import Recall
+from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Draft
 from elks_mcp.errors import InvalidInput, NotApproved, Refused
 from elks_mcp.store.alert_ending import end_alert, expire_alerts
@@ -28,6 +29,7 @@ from elks_mcp.store.alert_rows import (
     write_alert_plan,
 )
 from elks_mcp.store.approval import new_approval_code
+from elks_mcp.store.audio_expiry import keep_audio_of_alert
 from elks_mcp.store.batch_recall import recall_all
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Database, Tx
@@ -269,19 +271,19 @@ def _start(tx: Tx, row: Row[Any], approver: Approver) -> None:
     started = {"state": AlertState.RUNNING, "approver": approver, "started_at": tx.now, "next_at": tx.now}
     started |= {"ends_at": tx.now + plan.time_cap, "plan": write_alert_plan(kept)}
     tx.execute(update(alerts).where(alerts.c.id == row.id).values(**started))
+    keep_audio_of_alert(tx, plan.spoken, plan.time_cap)
 
 
 def _check_people(tx: Tx, plan: AlertPlan, check: DraftCheck) -> None:
     """Run a check on one draft for each person of the path. Its refusals are left to the stages."""
-    places: dict[str, Draft] = {}
+    places: dict[str, tuple[Draft, Money]] = {}
     for position, stage in enumerate(plan.path.stages):
         for number, each in enumerate(stage.people):
-            places.setdefault(each.to.e164, plan.draft(position, number))
-    prices = {each.to.e164: each.price for stage in plan.path.stages for each in stage.people}
-    drafts = list(places.values())
+            places.setdefault(each.to.e164, (plan.draft(position, number), each.price))
+    drafts = [draft for draft, _ in places.values()]
     known = recall_all(tx, drafts, [tx.now] * len(drafts), ())
-    for draft, recalled in zip(drafts, known.recalls, strict=True):
-        check(draft, prices[draft.to.e164], recalled)
+    for (draft, price), recalled in zip(places.values(), known.recalls, strict=True):
+        check(draft, price, recalled)
 
 
 def _fingerprint(tx: Tx, caller: str, identity: tuple[str, ...]) -> str:

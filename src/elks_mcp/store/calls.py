@@ -5,32 +5,31 @@ not empty and the first end count, so a repeated or forged report changes nothin
 """
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Insert, Row, Select, and_, delete, or_, select, update
+from sqlalchemy import Insert, Row, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import CONCLUDED, CallEvent, CallOutcome, CallRecord, CallState
 from elks_mcp.domain.kinds import CALL
-from elks_mcp.domain.orders import ACCEPTED, UNFINISHED, Order, OrderState, Receipt
+from elks_mcp.domain.orders import ACCEPTED, Order, OrderState, Receipt
+from elks_mcp.store.audio_expiry import (
+    AUDIO_KEPT,
+    delete_expired_audio,
+    extend_audio,
+    is_audio_kept,
+    release_audio,
+)
 from elks_mcp.store.db.changes import accept, alter
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import parse_order, parse_payload
 from elks_mcp.store.db.schema import call_audio, calls, is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing
+from elks_mcp.store.ongoing_calls import FOLLOWED_FOR, list_ongoing
 from elks_mcp.store.values import OwnCall
-
-AUDIO_KEPT = timedelta(hours=3)
-"""How long audio is kept for a call that is only planned: for approval, for a server, and in the queue."""
-
-_KEPT_AFTER_CALL = timedelta(minutes=5)
-"""How long audio is kept after its call: the next call may be about to be placed with it."""
-
-FOLLOWED_FOR = timedelta(hours=1)
-"""How long a call without an end is asked about. After that its outcome is unknown."""
 
 
 class StoredAudio(NamedTuple):
@@ -56,12 +55,12 @@ class CallStore:
     @writing
     def keep_audio(self, tx: Tx, digest: str, audio: StoredAudio, *, time: timedelta = AUDIO_KEPT) -> None:
         """Store audio by its digest for `time`, or longer if it is stored for longer already."""
-        _delete_expired(tx)
+        delete_expired_audio(tx)
         insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(call_audio)
         key = {"account_id": tx.account_id, "digest": digest}
         more = {"content": audio.content, "format": audio.format, "expires_at": tx.now + time}
         tx.execute(insert.values(**key, **more).on_conflict_do_nothing())  # type: ignore[attr-defined]
-        _extend(tx, digest, time)
+        extend_audio(tx, digest, time)
 
     @writing
     def begin(self, tx: Tx, order_id: str) -> None:
@@ -73,16 +72,16 @@ class CallStore:
     @writing
     def extend_audio(self, tx: Tx, digest: str, time: timedelta) -> str | None:
         """Keep stored audio for `time` from now on, at least. Return its format; None if it is gone."""
-        found = tx.first(select(call_audio.c.format).where(_is_kept(tx, digest)))
+        found = tx.first(select(call_audio.c.format).where(is_audio_kept(tx, digest)))
         if found is None:
             return None
-        _extend(tx, digest, time)
+        extend_audio(tx, digest, time)
         return str(found.format)
 
     @reading
     def find_audio(self, tx: Tx, digest: str) -> StoredAudio | None:
         """Return audio that is stored and has not expired."""
-        row = tx.first(select(call_audio).where(_is_kept(tx, digest)))
+        row = tx.first(select(call_audio).where(is_audio_kept(tx, digest)))
         return StoredAudio(row.content, row.format) if row else None
 
     @reading
@@ -153,40 +152,11 @@ _MOST_UNKNOWN = 20
 _MAY_BE_MADE = frozenset({OrderState.SENDING, OrderState.IN_DOUBT, OrderState.UNKNOWN})
 
 
-def list_ongoing(tx: Tx) -> Select[tuple[str, str]]:
-    """Build the query for the orders and the ids of calls that are asked about.
-
-    Their ends are not known, and they are recent. The query begins with the calls, which are few.
-    """
-    return (
-        select(orders.c.id, orders.c.message_id)
-        .select_from(calls.join(orders, orders.c.id == calls.c.order_id))
-        .where(calls.c.account_id == tx.account_id, calls.c.ended_at.is_(None))
-        .where(orders.c.state == OrderState.SENT, orders.c.changed_at > tx.now - FOLLOWED_FOR)
-    )
-
-
 def delete_old_calls(tx: Tx) -> None:
     """Delete the outcomes of orders that are gone, and audio that has expired."""
     known = select(orders.c.id).where(orders.c.id == calls.c.order_id)
     tx.execute(delete(calls).where(calls.c.account_id == tx.account_id, ~known.exists()))
-    _delete_expired(tx)
-
-
-def _delete_expired(tx: Tx) -> None:
-    ours = call_audio.c.account_id == tx.account_id
-    tx.execute(delete(call_audio).where(ours, call_audio.c.expires_at <= tx.now))
-
-
-def _is_kept(tx: Tx, digest: str) -> ColumnElement[bool]:
-    ours = and_(call_audio.c.account_id == tx.account_id, call_audio.c.digest == digest)
-    return and_(ours, call_audio.c.expires_at > tx.now)
-
-
-def _extend(tx: Tx, digest: str, time: timedelta) -> None:
-    until = tx.now + time
-    which = and_(call_audio.c.account_id == tx.account_id, call_audio.c.digest == digest)
-    tx.execute(update(call_audio).where(which, call_audio.c.expires_at < until).values(expires_at=until))
+    delete_expired_audio(tx)
 
 
 def _build_outcome(tx: Tx, row: Row[Any]) -> CallOutcome:
@@ -250,26 +220,10 @@ def _merge(tx: Tx, row: Row[Any], report: _CallReport) -> bool:
 
 
 def _end(tx: Tx, row: Row[Any], state: CallState) -> None:
-    """Settle the order of a call that has ended, and let its audio expire soon.
-
-    Audio that another call needs is kept.
-    """
+    """Settle the order of a call that has ended, and let audio that is not needed expire."""
     reached = OrderState.DELIVERED if state is CallState.ANSWERED else OrderState.FAILED
     alter(tx, row.id, state=reached, message_status=state, status_reason=_REASONS.get(state, ""))
-    payload = parse_payload(tx, row)
-    if isinstance(payload, Call) and payload.audio and not _is_needed(tx, payload.audio):
-        which = and_(call_audio.c.account_id == tx.account_id, call_audio.c.digest == payload.audio)
-        soon: datetime = tx.now + _KEPT_AFTER_CALL
-        tx.execute(update(call_audio).where(which, call_audio.c.expires_at > soon).values(expires_at=soon))
+    release_audio(tx, parse_payload(tx, row))
 
 
 _REASONS = {CallState.BUSY: "The phone was busy.", CallState.FAILED: "Nobody answered."}
-
-
-def _is_needed(tx: Tx, digest: str) -> bool:
-    """Return whether another call that may still be made, or goes on, plays this audio."""
-    ongoing = orders.c.id.in_(list_ongoing(tx).with_only_columns(orders.c.id))
-    open_orders = or_(is_one_of(orders.c.state, UNFINISHED), ongoing)
-    which = and_(orders.c.account_id == tx.account_id, orders.c.kind == CALL, open_orders)
-    payloads = (parse_payload(tx, row) for row in tx.all(select(orders).where(which)))
-    return any(isinstance(each, Call) and each.audio == digest for each in payloads)

@@ -30,7 +30,6 @@ from elks_mcp.domain.orders import UNFINISHED, Claim, Order, OrderState, Receipt
 from elks_mcp.store.batch_interruptions import is_interrupted
 from elks_mcp.store.batch_pauses import pause_if_refused
 from elks_mcp.store.batch_plans import is_approved
-from elks_mcp.store.calls import list_ongoing
 from elks_mcp.store.claims import claim_due
 from elks_mcp.store.db.changes import (
     LEFT_BY,
@@ -45,6 +44,7 @@ from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.moments import NOW, Moment
 from elks_mcp.store.db.schema import batches, is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing, writing_once
+from elks_mcp.store.ongoing_calls import list_ongoing
 from elks_mcp.store.opt_outs import has_opted_out
 from elks_mcp.store.pace import find_pause, pause, resume
 from elks_mcp.store.values import DraftCheck, DueWork, Idle, Pace, PauseReason

@@ -1,6 +1,6 @@
 """Plan an alert: find its people, price each step, and run the guards. Nothing is sent."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -51,8 +51,20 @@ class AlertRequest:
         return self.policy.strip(), self.message.strip()
 
 
-PrepareCall = Callable[[str], Awaitable[Payload]]
-"""Returns the content of a call, given the sentences to say. Raises Misconfigured or InvalidInput."""
+class PrepareCall(Protocol):
+    """Prepares the content of an alert's calls."""
+
+    async def __call__(self, said: str, *, keep: bool) -> Payload:
+        """Return the content of a call that says sentences and asks for one digit.
+
+        `keep`: whether it is stored for a while. A dry run does not store it.
+
+        Raises:
+            InvalidInput: the sentences cannot be said.
+            Misconfigured: this server lacks something that calls need.
+        """
+        ...
+
 
 _Target = tuple[Number, Means]
 _Unpriced = tuple[Means, list[Number], timedelta]
@@ -91,7 +103,8 @@ class AlertPlanner:
         draft = self._build_plan(request, policy, _price_all(stages, {}))
         build_sms(request.message)  # raises what is wrong with the caller's own words
         if any(stage.means is Means.CALL for stage in draft.path.stages):
-            draft = draft.model_copy(update={"spoken": await self._prepare_call(draft)})
+            keep = self.planner.policy.live and not request.dry_run
+            draft = draft.model_copy(update={"spoken": await self._prepare_call(draft, keep=keep)})
         await self.planner.refresh_history()
         prices, left_out, findings = await self._check(draft)
         kept = [
@@ -125,14 +138,14 @@ class AlertPlanner:
             raise InvalidInput(f"{quote_name(whom)} has {count}; a step reaches {MOST_IN_STAGE} at most.")
         return tuple(dict.fromkeys(_choose_number(each) for each in people))
 
-    async def _prepare_call(self, plan: AlertPlan) -> Payload:
+    async def _prepare_call(self, plan: AlertPlan, *, keep: bool) -> Payload:
         """Return the content of the calls of an alert. Raises the errors of `prepare_call`."""
         if self.prepare_call is None:
             raise Misconfigured(
                 f"The policy {plan.policy} calls people, and this server cannot call.",
-                hint="The operator can add calls to ELKS_TOOLSETS (docs/calls.md), or write `by: sms`.",
+                hint="The operator can write `by: sms`.",
             )
-        return await self.prepare_call(plan.said)
+        return await self.prepare_call(plan.said, keep=keep)
 
     async def _find_stages(self, policy: EscalationPolicy) -> list[_Unpriced]:
         stages: list[_Unpriced] = []

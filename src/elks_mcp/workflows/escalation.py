@@ -29,7 +29,6 @@ from elks_mcp.domain.escalation import (
     find_action,
 )
 from elks_mcp.domain.orders import Approver
-from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.errors import NotFound, Refused, log_errors
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters, as_label
@@ -127,9 +126,8 @@ class Escalations:
 
     def alerts(self, planner: Planner, contacts: PeopleInGroups, path: Path | None, caller: str) -> Alerts:
         """Return what raises, follows and ends a caller's alerts. `path`: of the policy file."""
-        may_call = Toolset.CALLS in planner.policy.toolsets
-        prepare = self._parts.prepare_call if may_call else None
-        alert_planner = AlertPlanner(planner, contacts, partial(load_policies, path), caller, prepare)
+        load, prepare = partial(load_policies, path), self._parts.prepare_call
+        alert_planner = AlertPlanner(planner, contacts, load, caller, prepare)
         return Alerts(alert_planner, self.is_carried_on, self.wake)
 
     def wake(self) -> None:

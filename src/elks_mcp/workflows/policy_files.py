@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from elks_mcp.domain.escalation import EscalationPolicy, Means
+from elks_mcp.domain.escalation import EscalationPolicy
 from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import InvalidInput, Misconfigured
-from elks_mcp.workflows.policy_reading import READY, PolicyFault, PolicyReader, format_minutes
+from elks_mcp.workflows.policy_reading import PolicyFault, PolicyReader, format_minutes
 from elks_mcp.workflows.yaml_files import MOST_YAML_BYTES, YamlFault, read_yaml
 
 
@@ -75,10 +75,8 @@ def read_policy_file(path: Path) -> bytes:
         ) from None
 
 
-def read_policies(content: bytes, ready: frozenset[Means] = READY) -> PolicyFile:
+def read_policies(content: bytes) -> PolicyFile:
     """Return the policies in a file, and its faults in the order of their lines.
-
-    `ready`: the means that can be used.
 
     Raises:
         Misconfigured: PyYAML is not installed.
@@ -87,7 +85,7 @@ def read_policies(content: bytes, ready: frozenset[Means] = READY) -> PolicyFile
         root = read_yaml(content)
     except YamlFault as fault:
         return PolicyFile({}, {}, (PolicyFault(fault.line, str(fault)),))
-    reader = PolicyReader(ready)
+    reader = PolicyReader()
     policies = reader.read(root)
     return PolicyFile(policies, reader.lines, tuple(sorted(reader.faults)))
 

@@ -27,12 +27,6 @@ _SHORTEST_WAIT, _LONGEST_WAIT = timedelta(seconds=6), timedelta(hours=24)
 _NAME = re.compile(r"\w[\w-]{0,63}")
 _MINUTES = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,3})?")
 
-READY = frozenset(Means)
-"""The means that this version can use."""
-
-_LONGEST_WITH_CALLS = timedelta(hours=2)
-"""The longest time cap of a path with calls: what they play is stored for 3 hours from the request on."""
-
 Word = TypeVar("Word", bound=StrEnum)
 
 
@@ -47,7 +41,6 @@ class PolicyFault(NamedTuple):
 class PolicyReader:
     """Reads one file, and collects its faults."""
 
-    ready: frozenset[Means] = READY
     faults: list[PolicyFault] = field(default_factory=list)
     lines: dict[tuple[str, int], int] = field(default_factory=dict)
     """The line of each step, by the policy's name and the step's number from 0."""
@@ -94,13 +87,6 @@ class PolicyReader:
         policy = EscalationPolicy(
             name=name, steps=steps, rounds=rounds, cost_cap=cost, time_cap=cap, language=language
         )
-        calls = any(Means.CALL in step.means for step in steps)
-        if calls and cap > _LONGEST_WITH_CALLS:
-            self._add(
-                found.get("time_cap", node),
-                f"A policy that calls people ends after {format_minutes(_LONGEST_WITH_CALLS)} minutes at "
-                "most. Write a smaller time_cap.",
-            )
         if policy.duration > cap:
             self._add(
                 found.get("time_cap", node),
@@ -142,9 +128,6 @@ class PolicyReader:
             return ()
         written = node.items if isinstance(node, YamlList) else (node,)
         means = [self._choose(each, "by", Means) for each in written]
-        for each, chosen in zip(written, means, strict=True):
-            if chosen and chosen not in self.ready:
-                self._add(each, "This version cannot call people yet. Write `by: sms`.")
         known = tuple(each for each in means if each)
         if not written or len(set(known)) < len(known):
             self._add(node, "`by` must name each means once: sms, call, or [sms, call].")
