@@ -94,7 +94,7 @@ async def test_calls_of_alerts_need_no_toolset_of_calls(tmp_path: Path) -> None:
     [
         ({"ELKS_CALL_PRICE_PER_MINUTE": ""}, "Set ELKS_CALL_PRICE_PER_MINUTE"),
         ({"ELKS_TTS_46ELKS": ""}, "set ELKS_TTS_COMMAND"),
-        ({"ELKS_TTS_46ELKS": "", "ELKS_TTS_COMMAND": "espeak-ng"}, "set ELKS_PUBLIC_URL"),
+        ({"ELKS_TTS_46ELKS": "", "ELKS_TTS_COMMAND": "espeak-ng"}, "ELKS_PUBLIC_URL"),
     ],
 )
 @pytest.mark.parametrize("toolsets", ["sms,escalation", "sms,calls,escalation"])
