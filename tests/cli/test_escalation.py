@@ -170,7 +170,7 @@ def test_check_says_what_a_policy_that_calls_lacks(
     environ = {"ELKS_TOOLSETS": toolsets}
     bare = run_command(location, "escalation", "check", str(path), **environ)
     assert bare.exit_code == 1
-    for lacks in ("Set ELKS_CALL_PRICE_PER_MINUTE", "set ELKS_TTS_COMMAND", "set ELKS_PUBLIC_URL"):
+    for lacks in ("Set ELKS_CALL_PRICE_PER_MINUTE", "set ELKS_TTS_COMMAND", "Set ELKS_PUBLIC_URL"):
         assert re.search(rf"{path}:5: It calls people\. .*{lacks}", bare.output)
     environ["ELKS_CALL_PRICE_PER_MINUTE"] = "0.80"
     english = {**environ, "ELKS_TTS_46ELKS": "true"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from elks_mcp.domain.batch_questions import (
     BATCH_COLUMNS,
     NIGHT_WAITS,
+    Timing,
     find_costly_rows,
     find_timing,
     format_rows,
@@ -170,6 +171,9 @@ def test_at_night_the_texts_wait_for_the_morning_of_their_recipients() -> None:
     timing = find_timing(a_plan("Hej!", "Hej!"), evening, GAP)
     assert timing.deferred == 2
     assert timing.last_at == datetime(2026, 11, 24, 7, 0, 1, tzinfo=UTC)
+    without_the_guard = a_plan("Hej!", "Hej!").model_copy(update={"at_night": True})
+    assert find_timing(without_the_guard, evening, GAP) == Timing(evening + GAP, 0)
+    assert "08:00" not in question(without_the_guard)
     at_noon = find_timing(a_plan("Hej!", "Hej!"), NOON, GAP)
     assert (at_noon.deferred, at_noon.last_at) == (0, NOON + GAP)
 

@@ -145,6 +145,13 @@ def test_the_largest_picture_is_held_in_memory_no_more_than_twice(mode: str) -> 
     assert used < 450_000, "in kilobytes"
 
 
+def test_a_second_header_with_more_pixels_is_refused_before_decoding() -> None:
+    small, large = draw("PNG", (10, 10), "L"), draw("PNG", (3000, 3000), "L")
+    header = slice(8, 33)  # the first chunk
+    with pytest.raises(UnusableImage, match="damaged"):
+        shrink(small[:33] + large[header] + small[33:], FOR_MMS)
+
+
 def test_the_refusal_of_a_bomb_loads_no_decoder() -> None:
     script = (
         "import sys\n"

@@ -278,7 +278,13 @@ def test_the_end_of_input_ends_a_server_that_has_not_loaded(
         assert server.close() == 0
 
 
-@pytest.mark.parametrize("sent", ["", "\n", NOTIFICATION + "\n", NOTIFICATION + "\n" + NOTIFICATION])
+CUT_OFF = '{"jsonrpc": "2.0", "id": 3, "met'
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["", "\n", NOTIFICATION + "\n", NOTIFICATION + "\n" + NOTIFICATION, "not JSON\n", CUT_OFF],
+)
 def test_without_stored_answers_it_ends_too_unless_it_was_asked_something(
     sent: str, tmp_path: Path, never_loads: Mapping[str, str]
 ) -> None:

@@ -10,7 +10,7 @@ from elks_mcp.domain.display import FORM_COLUMNS, lay_out, quote_lines, visible
 from elks_mcp.domain.escalation import EscalationPath, Means, Stage
 from elks_mcp.domain.orders import Effect, Finding, of_effect
 from elks_mcp.domain.phone import Number, written
-from elks_mcp.domain.wording import format_count, format_duration
+from elks_mcp.domain.wording import format_count, format_exactly
 
 _VERBS = {Means.SMS: "text", Means.CALL: "call"}
 
@@ -35,7 +35,7 @@ def write_alert_question(
     )
     rounds = f", {path.rounds} times" if path.rounds > 1 else ""
     first = f"Alert {people} from {visible(written(plan.sender))} until one acknowledges?"
-    cost = f"At most {plan.most} and {format_duration(plan.time_cap)}. Policy {plan.policy}{rounds}."
+    cost = f"At most {plan.most} and {format_exactly(plan.time_cap)}. Policy {plan.policy}{rounds}."
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
     begin = f"The text, behind a bar on each line{hidden}:"
     end = f"End of the text: {size_in_lines(text)}."
@@ -59,7 +59,7 @@ def describe_stages(plan: AlertPlan, contacts: Contacts) -> list[str]:
     """Return a line for each stage: who is reached, how, for how much, and how long is waited."""
     return [
         f"{_VERBS[stage.means].capitalize()} {', '.join(_name(each.to, contacts) for each in stage.people)} "
-        f"for {stage.price}, then wait {format_duration(stage.wait)}."
+        f"for {stage.price}, then wait {format_exactly(stage.wait)}."
         for stage in plan.path.stages
     ]
 
@@ -75,7 +75,7 @@ def describe_path(path: EscalationPath, label: Callable[[str], str]) -> str:
 
 def _describe_stage(stage: Stage, label: Callable[[str], str]) -> str:
     people = " and ".join(label(each.to.e164) for each in stage.people)
-    return f"{_VERBS[stage.means]} {people}, wait {format_duration(stage.wait)}"
+    return f"{_VERBS[stage.means]} {people}, wait {format_exactly(stage.wait)}"
 
 
 def describe_next(alert: Alert, label: Callable[[str], str]) -> str:

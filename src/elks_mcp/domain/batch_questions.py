@@ -71,6 +71,8 @@ def _begin_form(plan: BatchPlan, sender: str, zone: tzinfo | None) -> list[str]:
     when = (
         format_send_time(plan.send_at, first.to, zone)
         if plan.send_at
+        else "Now"
+        if plan.at_night
         else f"Now (at night: {NIGHT_ENDS:02}:00)"
     )
     name = [f"Name: {visible(plan.name)}."] if plan.name else []
@@ -93,7 +95,7 @@ def describe_time(plan: BatchPlan, duration: timedelta, zone: tzinfo | None) -> 
     if plan.send_at:
         when = format_send_time(plan.send_at, plan.rows[0].to, zone)
         return f"{when}{f', {last}' if last else ''}."
-    return f"now{f', {last}' if last else ''}; {NIGHT_WAITS}"
+    return f"now{f', {last}' if last else ''}{'.' if plan.at_night else f'; {NIGHT_WAITS}'}"
 
 
 NIGHT_WAITS = (
@@ -232,7 +234,7 @@ def find_timing(plan: BatchPlan, start: datetime, gap: timedelta, others: int = 
     `start`: when it is started. A plan with a send time goes out then, behind `others` of the same time.
     """
     first = max(plan.send_at or start, start)
-    if plan.send_at:
+    if plan.send_at or plan.at_night:
         return Timing(find_last_slot(first, others + len(plan.rows), gap), 0)
     slots = [find_last_slot(first, number, gap) for number in range(1, len(plan.rows) + 1)]
     mornings = [find_morning(row.to, slot) for row, slot in zip(plan.rows, slots, strict=True)]

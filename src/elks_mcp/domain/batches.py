@@ -124,6 +124,9 @@ class BatchPlan(Frozen):
     again: bool = False
     """Whether rows are sent although an earlier order covers them."""
 
+    at_night: bool = False
+    """Whether rows without a send time also leave at night: the guard `night` is off."""
+
     @property
     def total(self) -> Money:
         """The price of all rows together."""

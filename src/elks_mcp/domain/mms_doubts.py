@@ -24,7 +24,7 @@ def judge_mms(
 def compare_mms(draft: Draft, message: Message) -> Similarity:
     """Return how similar a message is to a draft of an MMS.
 
-    To the same number, only a message that certainly has another text and another picture is another one.
+    Any other MMS to the same number may be ours: a network may change its text, and 46elks its picture.
     """
     if message.to != draft.to.e164 or message.is_reply:
         return Similarity.OTHER
@@ -33,8 +33,7 @@ def compare_mms(draft: Draft, message: Message) -> Similarity:
     has_picture = _compare_pictures(draft.payload, message)
     if has_text and has_picture and sender in {message.sender, NO_REPLY}:
         return Similarity.SAME
-    is_other = message.text is not None and not has_text and has_picture is False
-    return Similarity.OTHER if is_other else Similarity.SIMILAR
+    return Similarity.SIMILAR
 
 
 def _compare_pictures(payload: object, message: Message) -> bool | None:

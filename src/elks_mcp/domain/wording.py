@@ -31,6 +31,15 @@ def format_duration(duration: timedelta) -> str:
     return format_count(seconds // _HOUR, "hour")
 
 
+def format_exactly(duration: timedelta) -> str:
+    """Return a duration of whole seconds in the largest unit that is exact: 90 minutes, 2 hours."""
+    seconds = int(duration.total_seconds())
+    for length, unit in ((_HOUR, "hour"), (_MINUTE, "minute")):
+        if seconds and seconds % length == 0:
+            return format_count(seconds // length, unit)
+    return format_count(seconds, "second")
+
+
 def format_time(moment: datetime) -> str:
     """Return a time to the minute, in its own zone and with its offset: 2026-11-29 14:05 +01:00."""
     written = moment.isoformat(sep=" ", timespec="minutes")

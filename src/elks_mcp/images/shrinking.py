@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from elks_mcp.errors import Misconfigured
-from elks_mcp.images.image_headers import DAMAGED, ImageFormat, UnusableImage, check_image
+from elks_mcp.images.image_headers import DAMAGED, ImageFormat, ImageHeader, UnusableImage, check_image
 from elks_mcp.runtime.launcher import find_installation
 
 Image = Any
@@ -68,7 +68,7 @@ def shrink(content: bytes, limit: SizeLimit) -> ShrunkImage:
     pillow = _load_pillow()
     with _one_at_a_time:
         try:
-            drawn = _draw(pillow, content, header.format, limit.side)
+            drawn = _draw(pillow, content, header, limit.side)
         except UnusableImage:
             raise
         except Exception:  # noqa: BLE001  (what a decoder raises for a damaged file is not documented)
@@ -94,11 +94,13 @@ def _load_pillow() -> ModuleType:
     return PIL
 
 
-def _draw(pillow: ModuleType, content: bytes, kind: ImageFormat, side: int) -> Image:
+def _draw(pillow: ModuleType, content: bytes, header: ImageHeader, side: int) -> Image:
     """Return the first frame, upright, on white, as a new picture without anything else."""
-    with pillow.Image.open(BytesIO(content), formats=[kind.value]) as opened:
+    with pillow.Image.open(BytesIO(content), formats=[header.format.value]) as opened:
         claimed = opened.size
-        if kind is ImageFormat.JPEG:
+        if claimed[0] * claimed[1] > header.width * header.height:  # a second header that Pillow obeys
+            raise UnusableImage(DAMAGED)
+        if header.format is ImageFormat.JPEG:
             opened.draft("RGB", (side, side))  # decodes a large one at a fraction of its size
         opened.load()
         if opened.size[0] * opened.size[1] > claimed[0] * claimed[1]:

@@ -182,10 +182,22 @@ def parse(line: bytes) -> Frame | None:
 def is_for_server(received: bytes) -> bool:
     """Return whether the last messages of a client need the server.
 
-    Notifications do not: without a client, they have no effect.
+    Notifications do not: without a client, they have no effect. Neither does what is not JSON, such as a
+    message that was cut off: the server would only log it.
     """
-    messages = [parse(line) for line in received.split(b"\n") if line.strip()]
-    return any(message is None or "id" in message for message in messages)
+    for line in filter(None, map(bytes.strip, received.split(b"\n"))):
+        message = parse(line)
+        if "id" in message if message else _is_json(line):
+            return True
+    return False
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_plain(params: Frame) -> bool:

@@ -9,6 +9,7 @@ import anyio.lowlevel
 
 from elks_mcp.domain.batches import ALREADY_SENT, REPEATS_ABOVE, BatchPlan, LeftOut, find_last_slot
 from elks_mcp.domain.cleaning import cleaned
+from elks_mcp.domain.guards import is_on
 from elks_mcp.domain.merge_fields import EmptyField, Template
 from elks_mcp.domain.orders import ORDER_LATENESS, Draft
 from elks_mcp.domain.phone import Number, Sender
@@ -96,6 +97,7 @@ class BatchPlanner:
             send_at=send_at,
             lateness=self._lateness if send_at else ORDER_LATENESS,
             again=request.again,
+            at_night=not is_on("night", self.planner.policy),
         )
 
     async def list_rest(self, batch_id: str) -> RecipientList:

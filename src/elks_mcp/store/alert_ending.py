@@ -1,8 +1,9 @@
 """Ending alerts: nothing of them goes out any more, and nothing opens them again."""
 
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, exists, select, update
+from sqlalchemy import ColumnElement, Row, and_, exists, or_, select, update
 
 from elks_mcp.domain.escalation import OPEN_STATES, AlertState
 from elks_mcp.domain.orders import OrderState
@@ -48,9 +49,16 @@ def expire_alerts(tx: Tx) -> None:
     overdue = select(alerts).where(_is_overdue(tx)).with_for_update()
     for row in tx.all(overdue):
         why = "No server ran to start it in time." if row.approved_at else "No person approved it in time."
+        if row.state != AlertState.WAITING:
+            why = "No server ran to carry it on."
         end_alert(tx, row, AlertState.EXPIRED, reason=why, key_hash=None)
 
 
 def _is_overdue(tx: Tx) -> ColumnElement[bool]:
-    waits = alerts.c.account_id == tx.account_id, alerts.c.state == AlertState.WAITING
-    return waits[0] & waits[1] & (alerts.c.ends_at <= tx.now)
+    waits = and_(alerts.c.state == AlertState.WAITING, alerts.c.ends_at <= tx.now)
+    is_left = and_(alerts.c.state == AlertState.RUNNING, alerts.c.ends_at <= tx.now - _LEFT_AFTER)
+    return and_(alerts.c.account_id == tx.account_id, or_(waits, is_left))
+
+
+_LEFT_AFTER = timedelta(hours=1)
+"""How long after its time cap a running alert is ended that no server carries on."""

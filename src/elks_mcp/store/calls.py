@@ -211,7 +211,8 @@ def _merge(tx: Tx, row: Row[Any], report: _CallReport) -> bool:
         tx.execute(update(calls).where(calls.c.order_id == row.id).values(**values))
     if ends:
         _end(tx, row, report.state)
-    if report.cost is not None and row.cost is None:
+    is_final = report.state in CONCLUDED
+    if report.cost is not None and report.cost != row.cost and (is_final or report.cost > (row.cost or -1)):
         is_new = True
         alter(tx, row.id, cost=report.cost, charge=report.cost if report.cost > 0 else row.price)
     if is_new:

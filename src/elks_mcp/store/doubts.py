@@ -157,6 +157,7 @@ def _end(tx: Tx, row: Row[Any], status_reason: str) -> None:
         row.id,
         state=OrderState.UNKNOWN,
         status_reason=status_reason,
+        charged_at=tx.now,  # 46elks may have accepted it at any moment until now
         lease=None,
         absent_at=None,
         due_at=tx.now,

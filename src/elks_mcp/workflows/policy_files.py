@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elks_mcp.domain.escalation import EscalationPolicy
-from elks_mcp.domain.wording import format_count, format_duration
+from elks_mcp.domain.wording import format_count, format_exactly
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.workflows.policy_reading import PolicyFault, PolicyReader, format_minutes
 from elks_mcp.workflows.yaml_files import MOST_YAML_BYTES, YamlFault, read_yaml
@@ -97,5 +97,5 @@ def describe_policy(policy: EscalationPolicy) -> str:
         for step in policy.steps
     )
     rounds = f"; {format_count(policy.rounds, 'round')}" if policy.rounds > 1 else ""
-    caps = f"at most {policy.cost_cap} and {format_duration(policy.time_cap)}"
+    caps = f"at most {policy.cost_cap} and {format_exactly(policy.time_cap)}"
     return f"{policy.name}: {steps}{rounds}; {caps}."

@@ -171,13 +171,14 @@ _FAILED = "46elks accepted it and reported that it failed, without a reason."
 _WAS_ANOTHERS = "The message found in history belongs to another order."
 
 LEFT_BY = case((orders.c.due_at < NOW, orders.c.due_at), else_=NOW)
-"""The latest moment at which 46elks can have accepted an order that is being sent: now, or its lease's end.
+"""The latest moment at which an order that is being sent can have left: now, or its lease's end.
 
 From then on its charge counts for 24 hours. Counted from the claim, those of a text that left late would end
 before 46elks' do.
 """
 
 _COST: BindParameter[int | None] = bindparam("cost", type_=orders.c.cost.type)
+_ACCEPTED_AT: BindParameter[Any] = bindparam("accepted_at", type_=orders.c.accepted_at.type)
 _ACCEPT = (
     update(orders)
     .where(orders.c.id == bindparam("which"), orders.c.message_id.is_(None))
@@ -185,10 +186,14 @@ _ACCEPT = (
         state=bindparam("state"),
         message_id=bindparam("message"),
         message_status=bindparam("status"),
-        accepted_at=bindparam("accepted_at"),
+        accepted_at=_ACCEPTED_AT,
         cost=_COST,
         parts=func.coalesce(bindparam("parts"), orders.c.parts),
-        charged_at=case((orders.c.state == OrderState.SENDING, LEFT_BY), else_=orders.c.charged_at),
+        charged_at=case(
+            (orders.c.state == OrderState.SENDING, LEFT_BY),
+            (orders.c.charged_at < _ACCEPTED_AT, _ACCEPTED_AT),  # later than the attempt, as history says
+            else_=orders.c.charged_at,
+        ),
         charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less is none
         changed_at=NOW,
         status_reason=bindparam("status_reason"),
