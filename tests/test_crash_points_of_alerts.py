@@ -76,7 +76,7 @@ class Scenario:
     state: AlertState = AlertState.UNANSWERED
     path: str = PATH
     presses: str = ""
-    """What the second person presses in a call."""
+    """The digits that the second person presses in a call."""
 
     @property
     def calls(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the calls of an alert play: stored as long as the alert may call somebody, and no longer."""
+"""The audio of an alert is stored as long as the alert may call somebody, and no longer."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
