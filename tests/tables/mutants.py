@@ -253,8 +253,8 @@ MUTANTS = (
         "store/db/changes.py",
         (
             (
-                "case((orders.c.state == OrderState.SENDING, LEFT_BY), else_=orders.c.charged_at)",
-                "orders.c.charged_at",
+                "(orders.c.state == OrderState.SENDING, LEFT_BY),",
+                "(orders.c.state == OrderState.SENDING, orders.c.charged_at),",
             ),
         ),
         "tests/sending/test_daily_budget.py",
