@@ -252,7 +252,7 @@ async def test_p4_a_server_that_dies_at_a_step_neither_repeats_nor_skips_a_perso
 async def test_p4_whichever_step_of_an_alert_goes_wrong_each_person_is_reached_once(
     folder: StateLocation, scenario: Scenario, fatal: bool
 ) -> None:
-    for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False), 10):
+    for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False), 60):
         await go_wrong(scenario, folder, wrong, fatal=fatal)
 
 
@@ -261,5 +261,5 @@ async def test_p4_whichever_step_of_an_alert_goes_wrong_each_person_is_reached_o
 async def test_p4_wherever_a_server_on_a_shared_database_dies_each_person_is_reached_once(
     server: StateLocation, scenario: Scenario
 ) -> None:
-    for wrong in sample(scenario, await go_wrong(scenario, server, None, fatal=False), 30):
+    for wrong in sample(scenario, await go_wrong(scenario, server, None, fatal=False), 120):
         await go_wrong(scenario, server, wrong, fatal=True)
