@@ -15,7 +15,7 @@ from connect_page import write_page
 
 from elks_mcp.domain.setting_declaration import write_value
 from elks_mcp.domain.toolsets import Toolset
-from elks_mcp.mcp_server.server import TOOLSETS
+from elks_mcp.mcp_server.server import list_tools
 from elks_mcp.mcp_server.tools.base import ElksTool
 from elks_mcp.settings import ALSO_AS_FILE, DECLARATIONS, Settings
 
@@ -75,7 +75,7 @@ wrong, and misspelled names. `elks-mcp policy` lists the rules in force.
 def write_tools() -> str:
     """Return the page about tools."""
     sections = [
-        line for toolset, tools in TOOLSETS.items() for tool in tools for line in _tool(tool, toolset)
+        line for toolset in Toolset for tool in list_tools({toolset}) for line in _tool(tool, toolset)
     ]
     return "\n".join([_NOTICE, "# Tools", "", _TOOLS_INTRODUCTION, "", *sections])
 

@@ -30,10 +30,11 @@ from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS
 from elks_mcp.domain.text import measure
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.elks.client import MOST_READ
 from elks_mcp.elks.credentials import DEFAULT_BASE_URL
 from elks_mcp.inbound.history import FRESH
-from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.mcp_server.server import list_tools
 from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.sending.plan import ANSWER_WITHIN
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings
@@ -334,7 +335,7 @@ def test_the_messages_in_the_troubleshooting_page_are_those_of_the_code(quoted: 
         assert any(run.replace("Them", "46elks") in literals() for run in runs), piece
 
 
-@pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
+@pytest.mark.parametrize("tool", [tool.name for tool in list_tools(frozenset(Toolset))])
 def test_every_tool_is_in_the_documents(tool: str) -> None:
     assert f"`{tool}`" in README
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.domain.toolsets import Toolset
+from elks_mcp.mcp_server.server import list_tools
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "elks_mcp"
@@ -169,8 +170,9 @@ def list_strings(page: Path) -> Iterator[str]:
 
 
 def test_only_the_interface_for_assistants_names_tools_and_their_parameters() -> None:
-    parameters = {name for tool in TOOLS for name in tool.parameters["properties"]}
-    names = {tool.name for tool in TOOLS} | {name for name in parameters if not name.islower()}
+    tools = list_tools(frozenset(Toolset))
+    parameters = {name for tool in tools for name in tool.parameters["properties"]}
+    names = {tool.name for tool in tools} | {name for name in parameters if not name.islower()}
     assert {"send_sms", "idempotencyKey"} <= names
     pattern = re.compile(rf"\b(?:{'|'.join(names)})\b")
     found = {

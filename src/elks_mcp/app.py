@@ -9,7 +9,7 @@ from functools import partial
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.app_parts import CallParts, ServerAddresses, SharedParts, make_call_parts, make_shared_parts
+from elks_mcp.app_parts import AlertParts, CallParts, SharedParts, make_shared_parts
 from elks_mcp.contacts.accepted import Acceptance, AcceptedContacts, ContactReader
 from elks_mcp.contacts.recipients import Recipients
 from elks_mcp.contacts.source import ContactSource
@@ -28,6 +28,7 @@ from elks_mcp.embedded_sandbox import EmbeddedSandbox, Provider, open_embedded_s
 from elks_mcp.inbound.handles import Handles
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
+from elks_mcp.inbound.webhook_addresses import callbacks_finder
 from elks_mcp.inbound.webhooks import WebhookIngest
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
@@ -41,7 +42,6 @@ from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.plan import Planner
 from elks_mcp.settings import Configuration, Settings, check_account, check_names
 from elks_mcp.store import Storage
-from elks_mcp.workflows.escalation import EscalationParts, Escalations
 
 _LONGEST_WAIT = timedelta(seconds=12)
 
@@ -72,7 +72,7 @@ class App:
     counters: Counters
     limits: UsageTracker
     bursts: Bursts
-    escalations: Escalations
+    alerts: AlertParts
     """Carries alerts on, if this is a long-running server that offers them."""
 
     sandbox: EmbeddedSandbox | None = None
@@ -209,7 +209,7 @@ async def _run(stack: AsyncExitStack, app: App) -> None:
     await stack.enter_async_context(app.replies.running())
     await stack.enter_async_context(app.outbox.running())
     if app.sandbox:  # its phones and its state end with this process, so no other could carry alerts on
-        await stack.enter_async_context(app.escalations.running())
+        await stack.enter_async_context(app.alerts.carried_on())
 
 
 def _assemble(
@@ -229,12 +229,16 @@ def _assemble(
     checks = DraftChecks(policy, own_numbers, contacts, clock, lambda: client.is_simulated)
     poll = partial(_find_poll, settings, client)
     replies = Replies(client, storage, history, clock, poll)
-    addresses = ServerAddresses(settings.public_url, sandbox.offer_audio(storage) if sandbox else None)
-    calls = make_call_parts(client, storage, clock, settings, addresses, poll)
-    options = _build_options(configuration, history, calls)
+    audio_url = sandbox.offer_audio(storage) if sandbox else None
+    is_reachable = bool(settings.public_url or audio_url)
+    calls = CallParts(client, storage, clock, settings, is_reachable, poll)
+    options = replace(
+        _build_options(configuration, history),
+        find_callbacks=callbacks_finder(settings.public_url, storage, audio_url=audio_url),
+        follow_calls=calls.follow,
+    )
     outbox = Outbox.over(api.post, client, storage, checks, clock, options)
-    shared = storage, outbox, checks, clock, counters, history.refresh, lambda: replies.poll
-    carry = EscalationParts(*shared, calls.find_digits, calls.prepare_alert, calls.outcomes.on_change)
+    is_enabled = policy.offers_alerts and not options.only_own
     return App(
         configuration=configuration,
         policy=policy,
@@ -245,12 +249,12 @@ def _assemble(
         handles=Handles(counted, storage, clock, lambda: contacts.known),
         history=history,
         replies=replies,
-        webhook_ingest=WebhookIngest(storage, history, replies, clock, own_numbers, calls.outcomes),
+        webhook_ingest=WebhookIngest(storage, history, replies, clock, own_numbers, calls.notify),
         calls=calls,
         taint_log=taint_log,
         orders=Orders(counted, storage, taint_log, checks),
         outbox=outbox,
-        escalations=Escalations(carry, is_enabled=policy.offers_alerts and not options.only_own),
+        alerts=AlertParts(calls, outbox, checks, history, replies, counters, is_enabled=is_enabled),
         clock=clock,
         counters=counters,
         limits=limits,
@@ -271,7 +275,7 @@ def _find_poll(settings: Settings, client: ElksClient) -> timedelta:
     return settings.poll(simulated=client.is_simulated)
 
 
-def _build_options(configuration: Configuration, history: HistoryReader, calls: CallParts) -> OutboxOptions:
+def _build_options(configuration: Configuration, history: HistoryReader) -> OutboxOptions:
     settings = configuration.settings
     return OutboxOptions(
         per_minute=settings.sms_per_minute,
@@ -279,8 +283,6 @@ def _build_options(configuration: Configuration, history: HistoryReader, calls: 
         quiet=timedelta(seconds=settings.quiet_period),
         only_own=configuration.find_sending_obstacle() is not None,
         refresh_history=history.refresh,
-        find_callbacks=calls.find_callbacks,
-        follow_calls=calls.outcomes.follow,
         at_night=not is_on("night", configuration.policy),
         hides=frozenset({SMS}) if settings.dontlog else frozenset(),
     )

@@ -1,31 +1,74 @@
-"""The parts of the app: those that all others share, and those that only calls need."""
+"""The parts of the app: those that all others share, and those of calls and alerts.
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+The latter load at their first use: most servers make no calls and raise no alerts.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from elks_mcp.domain.call_payload import Call
-from elks_mcp.domain.callbacks import FindCallbacks
 from elks_mcp.domain.caller_limits import UsageLimits, UsageTracker
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.transport import Api
 from elks_mcp.embedded_sandbox import Provider
-from elks_mcp.inbound.calls import CallOutcomes
-from elks_mcp.inbound.webhook_addresses import callbacks_finder
+from elks_mcp.inbound.history import HistoryReader
+from elks_mcp.inbound.replies import Replies
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
-from elks_mcp.sending.call_preparer import CallPreparer, SpeechOptions
+from elks_mcp.sending import Outbox
+from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.settings import Settings
 from elks_mcp.store import Storage
 
+if TYPE_CHECKING:
+    from elks_mcp.inbound.calls import CallOutcomes
+    from elks_mcp.sending.call_preparer import CallPreparer
+    from elks_mcp.workflows.escalation import Escalations
 
-class CallParts(NamedTuple):
-    """The parts that only calls need, and the addresses of all orders."""
 
-    outcomes: CallOutcomes
-    preparer: CallPreparer
-    find_callbacks: FindCallbacks
+@dataclass(frozen=True)
+class CallParts:
+    """The parts that only calls need."""
+
+    client: ElksClient
+    storage: Storage
+    clock: Clock
+    settings: Settings
+    is_reachable: bool
+    """Whether 46elks can fetch audio from this server."""
+
+    poll: Callable[[], timedelta]
+    """Returns how often 46elks is asked about a call that goes on."""
+
+    listeners: list[Callable[[str], None]] = field(default_factory=list)
+    """Called with the id of an order whenever something new is known about its call, in this process."""
+
+    @cached_property
+    def outcomes(self) -> "CallOutcomes":
+        """The outcomes of calls, as far as they are known."""
+        from elks_mcp.inbound.calls import CallOutcomes  # noqa: PLC0415
+
+        return CallOutcomes(self.client, self.storage, self.clock, self.poll, self.notify)
+
+    @cached_property
+    def preparer(self) -> "CallPreparer":
+        """Finds or makes what calls play."""
+        from elks_mcp.sending.call_preparer import CallPreparer  # noqa: PLC0415
+
+        return CallPreparer(self.storage, self.clock, self.settings, is_reachable=self.is_reachable)
+
+    def notify(self, order_id: str) -> None:
+        """Tell the listeners that something new is known about the call of an order."""
+        for each in self.listeners:
+            each(order_id)
+
+    async def follow(self) -> None:
+        """Ask 46elks about all calls that go on, until their ends are known."""
+        await self.outcomes.follow()
 
     async def find_digits(self, order_id: str) -> str | None:
         """Return the digits that were pressed in the call of an order; None while that is unknown."""
@@ -37,30 +80,46 @@ class CallParts(NamedTuple):
         return await self.preparer.prepare(said, "", digits=1, keep=keep)
 
 
-class ServerAddresses(NamedTuple):
-    """The addresses at which 46elks reaches this server."""
+@dataclass(frozen=True)
+class AlertParts:
+    """The parts that only alerts need."""
 
-    public_url: str | None
-    audio_url: str | None
-    """The origin from which a sandbox in this process fetches audio, without a network."""
+    calls: CallParts
+    outbox: Outbox
+    checks: DraftChecks
+    history: HistoryReader
+    replies: Replies
+    counters: Counters
+    is_enabled: bool = field(kw_only=True)
+    """Whether this server may carry alerts on, and offers them."""
 
+    @cached_property
+    def escalations(self) -> "Escalations":
+        """Raises, follows and ends alerts."""
+        from elks_mcp.workflows.escalation import EscalationParts, Escalations  # noqa: PLC0415
 
-def make_call_parts(
-    client: ElksClient,
-    storage: Storage,
-    clock: Clock,
-    options: SpeechOptions,
-    addresses: ServerAddresses,
-    poll: Callable[[], timedelta],
-) -> CallParts:
-    """Return the parts. `poll` returns how often 46elks is asked about a call that goes on."""
-    public_url, audio_url = addresses
-    is_reachable = bool(public_url or audio_url)
-    return CallParts(
-        outcomes=CallOutcomes(client, storage, clock, poll),
-        preparer=CallPreparer(storage, clock, options, is_reachable=is_reachable),
-        find_callbacks=callbacks_finder(public_url, storage, audio_url=audio_url),
-    )
+        parts = EscalationParts(
+            storage=self.calls.storage,
+            outbox=self.outbox,
+            checks=self.checks,
+            clock=self.calls.clock,
+            counters=self.counters,
+            refresh_history=self.history.refresh,
+            poll=lambda: self.replies.poll,
+            find_digits=self.calls.find_digits,
+            prepare_call=self.calls.prepare_alert,
+            call_listeners=self.calls.listeners,
+        )
+        return Escalations(parts, is_enabled=self.is_enabled)
+
+    @asynccontextmanager
+    async def carried_on(self) -> AsyncIterator[None]:
+        """Carry alerts on until the context ends, if this server may."""
+        if not self.is_enabled:
+            yield
+            return
+        async with self.escalations.running():
+            yield
 
 
 class SharedParts(NamedTuple):

@@ -73,6 +73,34 @@ def test_listing_tools_without_an_account_loads_no_slow_modules(tmp_path: Path) 
     assert not modules & (COSTLY | {"phonenumbers"})
 
 
+OPTIONAL = re.compile(
+    r"elks_mcp\.(?!domain|elks|store|sandbox).*(mms|call|audio|speech|alert|escalation|image|picture)"
+)
+"""Modules of the toolsets that are off by default.
+
+What reads and writes an order (`domain`, `elks`, `store`) knows every kind, since one may be stored already.
+The sandbox simulates the whole of 46elks.
+"""
+
+
+def find_optional(server: Process) -> set[str]:
+    return {name for name in loaded_by(server) if OPTIONAL.match(name)}
+
+
+def test_toolsets_that_are_off_load_nothing_even_if_texts_are_sent(tmp_path: Path) -> None:
+    for toolsets, expected in (("sms,batches,inbox,account,policy", False), ("all", True)):
+        with running({"ELKS_SANDBOX": "true", "ELKS_TOOLSETS": toolsets}, tmp_path, command=TRACED) as server:
+            server.initialize()
+            assert server.request("tools/list")["result"]["tools"]
+            sent = server.call("send_sms", to="+46701740605", message="Hej", dryRun=False)
+            order = sent["structuredContent"]["orderId"]
+            assert not server.call("check_sms_status", messageId=order)["isError"]
+            assert not server.call("get_sms_messages")["isError"]
+            server.close()
+            optional = find_optional(server)
+            assert bool(optional) is expected, sorted(optional)
+
+
 def test_contacts_are_not_read_to_list_tools(tmp_path: Path) -> None:
     assert not loaded({"ELKS_CONTACTS": str(tmp_path / "people.vcf")}, tmp_path) & COSTLY
 

@@ -179,9 +179,10 @@ def test_without_pillow_the_error_says_how_to_install_it(monkeypatch: pytest.Mon
 def test_a_server_loads_no_decoder_before_a_picture_is_used() -> None:
     script = (
         "import sys\n"
-        "from elks_mcp.mcp_server.server import TOOLS\n"
+        "from elks_mcp.domain.toolsets import Toolset\n"
+        "from elks_mcp.mcp_server.server import list_tools\n"
         "import elks_mcp.cli.mms, elks_mcp.web.asgi\n"
-        "assert 'send_mms' in [tool.name for tool in TOOLS]\n"
+        "assert 'send_mms' in [tool.name for tool in list_tools(frozenset(Toolset))]\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'PIL']\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from mcp_types import CallToolResult, Tool
 
-from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.domain.toolsets import Toolset
+from elks_mcp.mcp_server import server
 from elks_mcp.mcp_server.tools.audit import write_audit_line
 from tests.support.connecting import ERAS, Era, connected
 
@@ -150,7 +151,7 @@ async def test_an_answer_schema_holds_the_type_of_each_field_and_nothing_else() 
 
 
 def test_schemas_of_answers_are_built_once_for_all_servers_of_a_process() -> None:
-    for tool in TOOLS:
+    for tool in server.list_tools(frozenset(Toolset)):
         assert tool.at_home("SE").output_schema is tool.at_home("NO").output_schema
 
 

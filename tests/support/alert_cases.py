@@ -96,7 +96,7 @@ async def open_team(
         ending = await stack.enter_async_context(background())
         opened = open_app(configuration, transport=box.transport(), clock=clock)
         server = await stack.enter_async_context(opened)
-        await stack.enter_async_context(server.escalations.running())
+        await stack.enter_async_context(server.alerts.carried_on())
         await stack.enter_async_context(server.outbox.heartbeat.kept(ServerKind.SERVE))
         await pass_time(clock, timedelta(seconds=2))
         client = connected({**live(box), **ours, **environ}, box=box, way=era, person=person, clock=clock)

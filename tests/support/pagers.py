@@ -62,7 +62,7 @@ class Pager:
             poll=lambda: POLL,
             find_digits=self.find_digits,
             prepare_call=self._speak,
-            call_listeners=backend.calls.on_change,
+            call_listeners=backend.call_parts.listeners,
         )
         self.escalations = Escalations(parts, is_enabled=True)
         planner = Planner(

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
+from elks_mcp.app_parts import CallParts
 from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.kinds import KINDS, Kinds
@@ -28,7 +29,6 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
-from elks_mcp.inbound.calls import CallOutcomes
 from elks_mcp.inbound.history import FRESH, HistoryReader
 from elks_mcp.inbound.webhook_addresses import callbacks_finder
 from elks_mcp.runtime.clock import Clock
@@ -37,6 +37,7 @@ from elks_mcp.sandbox import Sandbox
 from elks_mcp.sending import Outbox, OutboxOptions
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
+from elks_mcp.settings import Settings
 from elks_mcp.store import AccountKey, Idle, Pace, StateLocation, Storage
 from elks_mcp.store.queue import Queue
 from elks_mcp.store.store import Store
@@ -285,7 +286,9 @@ class WorldBackend:
         self.history = HistoryReader(self.client, self.storage, world.clock)
         self.reads_history = False
         """Whether history is read for opt-outs before something that waited goes out."""
-        self.calls = CallOutcomes(self.client, self.storage, world.clock, lambda: 5 * SECOND)
+        of_calls = self.client, self.storage, world.clock, Settings(), False, lambda: 5 * SECOND
+        self.call_parts = CallParts(*of_calls)
+        self.calls = self.call_parts.outcomes
         self.follows_calls = False
         """Whether 46elks is asked how calls end."""
         finder = callbacks_finder(None, self.storage, audio_url=AUDIO_URL)

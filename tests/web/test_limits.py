@@ -14,7 +14,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import TextResourceContents
 
 from elks_mcp.domain.caller_limits import Use, limits_per_caller
-from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.domain.toolsets import Toolset
+from elks_mcp.mcp_server.server import list_tools
 from elks_mcp.sandbox import Sandbox
 from tests.support.clocks import ManualClock
 from tests.support.connecting import (
@@ -246,7 +247,7 @@ async def test_a_text_of_5000_characters_is_priced() -> None:
 
 _ARGUMENTS = [
     (tool.name, name)
-    for tool in TOOLS
+    for tool in list_tools(frozenset(Toolset))
     for name, spec in tool.parameters["properties"].items()
     if spec.get("type") == "string"
 ]

@@ -14,8 +14,9 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.shared.exceptions import MCPError
 
 from elks_mcp.domain.models import Caller, Scope
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.mcp_server.scopes import CallerToken
-from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.mcp_server.server import list_tools
 from tests.support.clocks import HANG
 from tests.support.connecting import (
     ERAS,
@@ -58,7 +59,7 @@ _READS = {
     "check_account_balance",
     "get_delivery_statistics",
 }
-_NAMES = [tool.name for tool in TOOLS]
+_NAMES = [tool.name for tool in list_tools(frozenset(Toolset))]
 
 
 _MAY = {

@@ -23,7 +23,7 @@ DRY_RUN_STATUS = "dry run"
 def build_alerts(app: App) -> Alerts:
     """Return what raises, follows and ends the alerts of the caller."""
     path = app.configuration.settings.escalation
-    return app.escalations.alerts(app.planner, app.contacts, path, app.caller.agent)
+    return app.alerts.escalations.alerts(app.planner, app.contacts, path, app.caller.agent)
 
 
 class AlertStep(StructuredAnswer):

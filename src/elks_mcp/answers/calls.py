@@ -16,7 +16,7 @@ from elks_mcp.answers.schedule import SendForecast
 from elks_mcp.answers.structured import MoneyField
 from elks_mcp.answers.untrusted import mark, new_fence, warn_of
 from elks_mcp.app import App
-from elks_mcp.domain.call_payload import Call
+from elks_mcp.domain.call_payload import require_call
 from elks_mcp.domain.calls import CallOutcome, CallState
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.orders import Order, OrderState, Quote
@@ -69,7 +69,7 @@ class CallAnswer(OrderAnswer):
 
 def report_call_quote(app: App, quote: Quote) -> CallAnswer:
     """Return the answer for a request to call that ends with its price."""
-    call = _get_call(quote.draft.payload)
+    call = require_call(quote.draft.payload)
     outline = outline_quote(app, quote)
     summary = outline["summary"].replace("nothing was sent", "no call was made")
     return CallAnswer(
@@ -88,7 +88,7 @@ def report_call(
     Raises:
         NotSent: no call was made, and none will be.
     """
-    call = _get_call(order.payload)
+    call = require_call(order.payload)
     outline = outline_order(app, order, forecast, repeated=repeated)
     if order.state in _NOT_CERTAIN:
         outline["summary"] = (
@@ -142,7 +142,7 @@ def explain_outcome(outcome: CallOutcome, digits: int) -> str:
 
 def report_call_status(app: App, order: Order, outcome: CallOutcome | None) -> StatusAnswer:
     """Return the status of a call that 46elks accepted. Pressed digits are not in it."""
-    call = _get_call(order.payload)
+    call = require_call(order.payload)
     return StatusAnswer(
         status=outcome.state if outcome else order.state,
         meaning=explain_outcome(outcome, call.digits) if outcome else "",
@@ -176,9 +176,3 @@ _MEANINGS = {
 _PRESSED = "digits were pressed."
 _NOT_PRESSED = "nothing was pressed. It may have been voicemail, so this is not an acknowledgement."
 _NOT_KNOWN = "46elks does not say whether digits were pressed, so this is not an acknowledgement."
-
-
-def _get_call(payload: object) -> Call:
-    if not isinstance(payload, Call):
-        raise TypeError("The payload is not that of a call.")
-    return payload

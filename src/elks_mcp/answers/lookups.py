@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from elks_mcp.answers import build
-from elks_mcp.answers.calls import report_call_status
 from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide, read_style
 from elks_mcp.answers.people import read_people
 from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
@@ -49,6 +48,8 @@ async def find_status(app: App, text_id: str, record_shown: RecordShown | None =
     """
     message = await find_text(app, text_id)
     if isinstance(message, Order) and message.receipt:
+        from elks_mcp.answers.calls import report_call_status  # noqa: PLC0415  (most texts are no calls)
+
         return report_call_status(app, message, await app.calls.outcomes.find(message.id))
     if isinstance(message, Order):
         return build.report_unsent(app, message, await find_forecast(app, message))

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field, PrivateAttr
 
 from elks_mcp.answers.lookups import RecordShown, find_text
 from elks_mcp.answers.orders import note_overcharge, outline_order, outline_quote, where_to_look
+from elks_mcp.answers.outcomes import note_approval, read_order
 from elks_mcp.answers.results import OrderAnswer
 from elks_mcp.answers.schedule import SendForecast
 from elks_mcp.answers.structured import Answer, AttachedImage, FromNumber, StructuredAnswer, UntrustedFrom
@@ -21,6 +22,8 @@ from elks_mcp.domain.wording import format_count, format_time
 from elks_mcp.errors import InvalidInput, NotFound
 from elks_mcp.images.image_headers import UnusableImage
 from elks_mcp.images.shrinking import FOR_MODELS, ShrunkImage, shrink
+from elks_mcp.sending.outcomes import SendOutcome
+from elks_mcp.sending.plan import DryRunOnly
 
 _LONGEST_RECEIVED = 1600
 _NO_REPORT = "46elks reports no delivery of an MMS: sent is most often the last that is known."
@@ -53,6 +56,15 @@ class MmsAnswer(OrderAnswer):
         picture = self.picture
         size = f"{picture.width} × {picture.height} pixels, {max(1, round(picture.bytes / 1000))} kB"
         return f"an MMS with a picture ({size}, SHA-256 {picture.digest[:8]}…)"
+
+
+async def report_mms_outcome(app: App, outcome: DryRunOnly | SendOutcome, image: PreparedImage) -> MmsAnswer:
+    """Return the answer about the outcome of a planned MMS with a picture."""
+    if isinstance(outcome, DryRunOnly):
+        return report_mms_dry_run(app, outcome.quote, image)
+    order, forecast = await read_order(app, outcome)
+    answer = report_mms_order(app, order, image, forecast, repeated=outcome.is_repeat)
+    return note_approval(answer, outcome)
 
 
 def report_mms_dry_run(app: App, quote: Quote, image: PreparedImage) -> MmsAnswer:

@@ -4,11 +4,9 @@ from contextlib import suppress
 from typing import TypeVar
 
 from elks_mcp.answers import build
-from elks_mcp.answers.mms import MmsAnswer, report_mms_dry_run, report_mms_order
 from elks_mcp.answers.results import OrderAnswer, SendAnswer
 from elks_mcp.answers.schedule import SendForecast, find_forecast
 from elks_mcp.app import App
-from elks_mcp.domain.mms_payload import PreparedImage
 from elks_mcp.domain.orders import Order
 from elks_mcp.domain.signature import sign
 from elks_mcp.errors import StateUnavailable
@@ -28,22 +26,13 @@ async def report_outcome(app: App, outcome: DryRunOnly | SendOutcome, message: s
     """
     if isinstance(outcome, DryRunOnly):
         return build.report_dry_run(app, outcome.quote)
-    order, forecast = await _read_order(app, outcome)
+    order, forecast = await read_order(app, outcome)
     text = sign(message, app.policy.signature)
     answer = build.report_order(app, order, text, forecast, repeated=outcome.is_repeat)
-    return _note_approval(answer, outcome)
+    return note_approval(answer, outcome)
 
 
-async def report_mms_outcome(app: App, outcome: DryRunOnly | SendOutcome, image: PreparedImage) -> MmsAnswer:
-    """Return the answer about the outcome of a planned MMS with a picture."""
-    if isinstance(outcome, DryRunOnly):
-        return report_mms_dry_run(app, outcome.quote, image)
-    order, forecast = await _read_order(app, outcome)
-    answer = report_mms_order(app, order, image, forecast, repeated=outcome.is_repeat)
-    return _note_approval(answer, outcome)
-
-
-async def _read_order(app: App, outcome: SendOutcome) -> tuple[Order, SendForecast]:
+async def read_order(app: App, outcome: SendOutcome) -> tuple[Order, SendForecast]:
     """Return the order with the findings of this request, and when it will be sent."""
     order, planned = outcome.order, outcome.planned
     forecast = SendForecast()
@@ -54,7 +43,8 @@ async def _read_order(app: App, outcome: SendOutcome) -> tuple[Order, SendForeca
     return order, forecast
 
 
-def _note_approval(answer: AnyOrderAnswer, outcome: SendOutcome) -> AnyOrderAnswer:
+def note_approval(answer: AnyOrderAnswer, outcome: SendOutcome) -> AnyOrderAnswer:
+    """Return the answer, with a note if a person approved the order elsewhere."""
     if not outcome.is_approved_elsewhere:
         return answer
     return answer.model_copy(update={"notes": (*answer.notes, _APPROVED_ELSEWHERE)})

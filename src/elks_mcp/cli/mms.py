@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from elks_mcp.answers.mms import MmsAnswer, choose_image, find_readable_mms
-from elks_mcp.answers.outcomes import report_mms_outcome
+from elks_mcp.answers.mms import MmsAnswer, choose_image, find_readable_mms, report_mms_outcome
 from elks_mcp.app import App
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import wrap

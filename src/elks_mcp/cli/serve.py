@@ -82,7 +82,7 @@ async def _send_and_receive(configuration: Configuration) -> None:
         async with open_app(configuration) as app:
             say(await _describe(app), err=True)
             kept = app.outbox.heartbeat.kept(ServerKind.SERVE)
-            async with app.escalations.running(), kept, background() as tasks:
+            async with app.alerts.carried_on(), kept, background() as tasks:
                 tasks.start_soon(app.replies.keep_receiving)
                 await ended.wait()
             say("elks-mcp: stopping. A request that is under way is finished first.", err=True)

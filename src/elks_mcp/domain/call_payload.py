@@ -69,3 +69,14 @@ class Call(Payload):
     def options(self) -> dict[str, Any]:
         """Return how many digits it asks for."""
         return {"number of digits": self.digits}
+
+
+def require_call(payload: Payload) -> Call:
+    """Return a payload that must be a call.
+
+    Raises:
+        TypeError: It is of another kind.
+    """
+    if not isinstance(payload, Call):
+        raise TypeError(f"The payload is of the kind {payload.kind}, not a call.")
+    return payload

@@ -17,6 +17,10 @@ LARGEST_MMS = 320_000
 """Bytes of text and pictures in one MMS (https://46elks.com/guides/sending-mms)."""
 
 
+MOST_PASTED_PICTURE = 8 * 1024
+"""Characters of base64 in a data URL that a caller gives: clients cut longer arguments."""
+
+
 class PreparedImage(Frozen):
     """The picture of an MMS, exactly as it goes out."""
 

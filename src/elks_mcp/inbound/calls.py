@@ -23,16 +23,28 @@ class CallOutcomes:
     """The outcomes of calls, for the callers in this process that wait for them."""
 
     def __init__(
-        self, client: ElksClient, storage: Storage, clock: Clock, poll: Callable[[], timedelta]
+        self,
+        client: ElksClient,
+        storage: Storage,
+        clock: Clock,
+        poll: Callable[[], timedelta],
+        notify: Callable[[str], None],
     ) -> None:
-        """Build it. `poll` returns how often 46elks is asked at most."""
+        """Build it.
+
+        Args:
+            client: asks 46elks.
+            storage: holds the outcomes.
+            clock: the time.
+            poll: returns how often 46elks is asked at most.
+            notify: called with the id of an order when something new is known about its call.
+        """
         self._client = client
         self._storage = storage
         self._clock = clock
         self._poll = poll
         self._is_following = False
-        self.on_change: list[Callable[[str], None]] = []
-        """Called with the id of an order whenever something new is known about its call, in this process."""
+        self._notify = notify
 
     @property
     def poll(self) -> timedelta:
@@ -86,11 +98,6 @@ class CallOutcomes:
         finally:
             self._is_following = False
 
-    def notify(self, order_id: str) -> None:
-        """Notify those who follow all calls that something new is known about one."""
-        for each in self.on_change:
-            each(order_id)
-
     async def _ask(self, order_id: str, call_id: str) -> None:
         with log_errors(log, "A call cannot be followed"):
             try:
@@ -99,7 +106,7 @@ class CallOutcomes:
                 return  # 46elks may list it later
             store = await self._storage.open()
             if await store.calls.record_call(order_id, call):
-                self.notify(order_id)
+                self._notify(order_id)
 
 
 def is_settled(outcome: CallOutcome, *, ended: bool = False) -> bool:

@@ -1,7 +1,7 @@
 """Store incoming texts and delivery reports that arrive by webhook, many in one transaction."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -12,7 +12,6 @@ from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import Report
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import ElksError, StateUnavailable, log_errors
-from elks_mcp.inbound.calls import CallOutcomes
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
 from elks_mcp.runtime.clock import Clock
@@ -61,14 +60,14 @@ class WebhookIngest:
         replies: Replies,
         clock: Clock,
         own_numbers: OwnNumbers,
-        call_outcomes: CallOutcomes,
+        notify_of_call: Callable[[str], None],
     ) -> None:
         self._storage = storage
         self._history = history
         self._replies = replies
         self._clock = clock
         self._own_numbers = own_numbers
-        self._call_outcomes = call_outcomes
+        self._notify_of_call = notify_of_call
         self._queue: list[_PendingEvent] = []
         self._queued = anyio.Event()
         self._is_running = False
@@ -144,7 +143,7 @@ class WebhookIngest:
         if caught.error:
             pending.failure = _as_failure(caught.error)
         elif not pending.is_refused:
-            self._call_outcomes.notify(event.order_id)
+            self._notify_of_call(event.order_id)
 
     async def _try_store(self, events: list[WebhookEvent]) -> ElksError | None:
         """Store webhooks in one transaction; return why that failed, or None."""

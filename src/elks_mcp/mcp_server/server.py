@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from importlib import import_module
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mcp.server import MCPServer
 from mcp.server.context import ServerMiddleware
@@ -26,38 +27,8 @@ from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import ScopeMiddleware, build_required_scopes
 from elks_mcp.mcp_server.subscriptions import Subscriptions
-from elks_mcp.mcp_server.tools import (
-    account,
-    batches,
-    calls,
-    contacts,
-    escalation,
-    mms,
-    numbers,
-    policy,
-    replies,
-    sms,
-)
+from elks_mcp.mcp_server.tools import account, batches, contacts, policy, replies, sms
 from elks_mcp.mcp_server.tools.base import ElksTool
-
-TOOLSETS: Mapping[Toolset, tuple[ElksTool, ...]] = {
-    Toolset.SMS: (*sms.TOOLS, *replies.SMS_TOOLS, *contacts.TOOLS),
-    Toolset.BATCHES: batches.TOOLS,
-    Toolset.INBOX: replies.INBOX_TOOLS,
-    Toolset.ACCOUNT: account.TOOLS,
-    Toolset.POLICY: policy.TOOLS,
-    Toolset.MMS: mms.TOOLS,
-    Toolset.CALLS: calls.TOOLS,
-    Toolset.NUMBERS: numbers.TOOLS,
-    Toolset.ESCALATION: escalation.TOOLS,
-}
-"""The tools of each toolset, in the order in which they are listed."""
-
-TOOLS = tuple(tool for tools in TOOLSETS.values() for tool in tools)
-"""All tools, whatever is offered."""
-
-REQUIRED_SCOPES = build_required_scopes(TOOLS)
-"""The scopes that a request needs, by its method and parameters."""
 
 QUESTION_TTL = timedelta(hours=1)
 """How long a person's answer is accepted. A later answer is rejected, with that reason."""
@@ -90,7 +61,7 @@ def build_server(
     middleware: list[ServerMiddleware[Any]] = [
         *_hiding(policy),
         PhonesPageMiddleware(),
-        ScopeMiddleware(REQUIRED_SCOPES),
+        ScopeMiddleware(build_required_scopes(list_tools(policy.toolsets))),
         ListCacheMiddleware(),
     ]
     return _assemble(_offer(policy), lifespan, middleware, security, subscriptions)
@@ -143,9 +114,27 @@ def build_misconfigured_server(faults: Sequence[str], policy: Policy) -> MCPServ
     )
 
 
+_DEFAULT_TOOLS: Mapping[Toolset, tuple[ElksTool, ...]] = {
+    Toolset.SMS: (*sms.TOOLS, *replies.SMS_TOOLS, *contacts.TOOLS),
+    Toolset.BATCHES: batches.TOOLS,
+    Toolset.INBOX: replies.INBOX_TOOLS,
+    Toolset.ACCOUNT: account.TOOLS,
+    Toolset.POLICY: policy.TOOLS,
+}
+
+
 def list_tools(toolsets: Collection[Toolset]) -> tuple[ElksTool, ...]:
-    """List the tools of toolsets."""
-    return tuple(tool for name, tools in TOOLSETS.items() if name in toolsets for tool in tools)
+    """List the tools of toolsets, in the order of `Toolset`.
+
+    A toolset that is off by default is loaded here: `tools/<its name>.py`.
+    """
+    return tuple(tool for each in Toolset if each in toolsets for tool in _load_tools(each))
+
+
+def _load_tools(toolset: Toolset) -> tuple[ElksTool, ...]:
+    if toolset in _DEFAULT_TOOLS:
+        return _DEFAULT_TOOLS[toolset]
+    return cast("tuple[ElksTool, ...]", import_module(f"elks_mcp.mcp_server.tools.{toolset}").TOOLS)
 
 
 class _Offer(NamedTuple):

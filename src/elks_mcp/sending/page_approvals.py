@@ -17,7 +17,6 @@ from elks_mcp.errors import ElksError, NotFound
 from elks_mcp.sandbox.page_context import ShownBatch, WaitingText
 from elks_mcp.sending.checks import KnownContacts
 from elks_mcp.sending.outbox import Outbox
-from elks_mcp.sending.page_alerts import describe_alert
 from elks_mcp.sending.page_batches import PageBatches
 from elks_mcp.store import Storage
 
@@ -50,10 +49,15 @@ class PageApprovals:
 
     async def _list_alerts(self) -> list[WaitingText]:
         """List the alerts that wait now."""
+        found = await (await self._open_alert_admin()).list_waiting()
+        waiting = [(each.plan, each.alert) for each in found if each.plan and not each.alert.is_approved]
+        if not waiting:
+            return []
+        from elks_mcp.sending.page_alerts import describe_alert  # noqa: PLC0415  (most servers have no alert)
+
         return [
-            describe_alert(each.plan, each.alert.approval_code or "", self.policy, self.contacts.known)
-            for each in await (await self._open_alert_admin()).list_waiting()
-            if each.plan and not each.alert.is_approved
+            describe_alert(plan, alert.approval_code or "", self.policy, self.contacts.known)
+            for plan, alert in waiting
         ]
 
     async def list_batches(self) -> list[ShownBatch]:

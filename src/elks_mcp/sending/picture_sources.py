@@ -8,14 +8,11 @@ from pathlib import Path
 import anyio.to_thread
 
 from elks_mcp.domain.contacts import shorten
-from elks_mcp.domain.mms_payload import PreparedImage
+from elks_mcp.domain.mms_payload import MOST_PASTED_PICTURE, PreparedImage
 from elks_mcp.errors import InvalidInput
 from elks_mcp.images.image_headers import MOST_FILE_BYTES, UnusableImage
 from elks_mcp.images.shrinking import FOR_MMS, shrink
 from elks_mcp.runtime.confined_files import FileNotAllowed, list_confined, read_confined
-
-MOST_PASTED_PICTURE = 8 * 1024
-"""Characters of base64 in a data URL: clients cut longer arguments."""
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif")
 _DATA_URL = re.compile(r"data:image/[a-z]+;base64,(.*)", re.IGNORECASE | re.DOTALL)

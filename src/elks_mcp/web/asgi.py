@@ -28,11 +28,11 @@ from elks_mcp.app import ANYBODY, App
 from elks_mcp.domain.caller_limits import CallerUsage
 from elks_mcp.domain.policy import Policy
 from elks_mcp.inbound.call_addresses import AUDIO
-from elks_mcp.mcp_server.server import QUESTION_TTL, REQUIRED_SCOPES, build_server
+from elks_mcp.mcp_server.scopes import build_required_scopes
+from elks_mcp.mcp_server.server import QUESTION_TTL, build_server, list_tools
 from elks_mcp.mcp_server.subscriptions import Subscriptions
 from elks_mcp.runtime.addresses import is_this_machine, parse_address
 from elks_mcp.store import ServerKind
-from elks_mcp.web.audio_server import AudioServer
 from elks_mcp.web.authentication import TokenVerifier
 from elks_mcp.web.authorization import TokenMiddleware
 from elks_mcp.web.bodies import MAX_BODY_BYTES
@@ -76,6 +76,7 @@ class HttpApp:
         self._verifier: TokenVerifier | None = None
         security = RequestStateSecurity(keys=[secret], ttl=QUESTION_TTL.total_seconds())
         self.updates = Subscriptions()
+        self._required_scopes = build_required_scopes(list_tools(policy.toolsets))
         self.server = build_server(
             policy, self._provide_app, request_state_security=security, updates=self.updates
         )
@@ -84,7 +85,6 @@ class HttpApp:
         )
         self._streams = OpenStreams()
         self._hooks = WebhookReceiver(lambda: self.app)
-        self._audio = AudioServer(lambda: self.app)
         self._routed = self._build_routed(protocol)
 
     def _build_routed(self, protocol: Starlette) -> Starlette:
@@ -115,7 +115,9 @@ class HttpApp:
         if path.startswith(HOOKS):
             await self._hooks(scope, receive, send)
         elif path.startswith(AUDIO):
-            await self._audio(scope, receive, send)
+            from elks_mcp.web.audio_server import AudioServer  # noqa: PLC0415  (most servers have none)
+
+            await AudioServer(lambda: self.app)(scope, receive, send)
         else:
             await self._routed(scope, receive, send)
 
@@ -134,7 +136,7 @@ class HttpApp:
         return TokenMiddleware(
             self._streams.wrap(protocol),
             self._find_token_verifier,
-            REQUIRED_SCOPES,
+            self._required_scopes,
             clock=lambda: self.app.clock,
             share_of=self._find_share,
             count_sessions=self._count_sessions,
@@ -180,7 +182,7 @@ class HttpApp:
                     stack.enter_context(group_repeated_warnings(app.bursts))
                     if app.has_account:
                         await stack.enter_async_context(app.webhook_ingest.running())
-                    await stack.enter_async_context(app.escalations.running())
+                    await stack.enter_async_context(app.alerts.carried_on())
                     await stack.enter_async_context(app.outbox.heartbeat.kept(ServerKind.HTTP))
                     await stack.enter_async_context(self.server.session_manager.run())
                     yield

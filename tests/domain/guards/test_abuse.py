@@ -10,7 +10,8 @@ from mcp_types import CallToolResult
 
 from elks_mcp.domain.guards.lookalike import find_imitated_name
 from elks_mcp.domain.phone import parse_number
-from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.domain.toolsets import Toolset
+from elks_mcp.mcp_server.server import list_tools
 from elks_mcp.sandbox import Sandbox
 from tests.support.connecting import call, connected, data, live, new_box, posted, words
 from tests.tables.abuse import (
@@ -181,7 +182,7 @@ def test_every_number_in_a_hostile_text_is_unassigned() -> None:
 
 
 def test_obeying_a_hostile_text_calls_tools_and_texts_the_numbers_in_it() -> None:
-    known = {tool.name for tool in TOOLS} | UNLISTED
+    known = {tool.name for tool in list_tools(frozenset(Toolset))} | UNLISTED
     for row in HOSTILE:
         assert row.calls
         assert {each.tool for each in row.calls} <= known

@@ -6,8 +6,9 @@ import pytest
 from mcp import Client
 
 from elks_mcp.answers.structured import Answer
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.errors import InvalidInput
-from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.mcp_server.server import list_tools
 from elks_mcp.mcp_server.tools.base import READS, ElksTool
 from elks_mcp.mcp_server.tools.tool_arguments import ALIASES, INJECTED
 from elks_mcp.sandbox import Sandbox
@@ -176,7 +177,7 @@ async def test_arguments_that_clients_add_to_every_call_are_ignored(box: Sandbox
 
 
 def test_no_tool_has_a_parameter_that_clients_add() -> None:
-    for tool in TOOLS:
+    for tool in list_tools(frozenset(Toolset)):
         assert INJECTED.isdisjoint(tool.parameters["properties"].keys() | ALIASES.keys())
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from elks_mcp.domain.call_payload import Call
+from elks_mcp.domain.call_payload import Call, require_call
 from elks_mcp.domain.callbacks import NO_CALLBACKS, Callbacks
 from elks_mcp.domain.calls import (
     MOST_DIGITS,
@@ -69,9 +69,7 @@ def build_call(draft: Draft, *, callbacks: Callbacks = NO_CALLBACKS) -> dict[str
         draft: what is said to whom, from which number.
         callbacks: where 46elks fetches the audio, asks how to go on after digits, and reports the end.
     """
-    call = draft.payload
-    if not isinstance(call, Call):
-        raise TypeError(f"The payload is of the kind {call.kind}, not a call.")
+    call = require_call(draft.payload)
     form = {
         "from": written(draft.sender),
         "to": draft.to.e164,
@@ -104,9 +102,7 @@ def price_call(draft: Draft, currency: str) -> Estimate:
 
     46elks has no dry run for calls, and its API names no prices.
     """
-    call = draft.payload
-    if not isinstance(call, Call):
-        raise TypeError(f"The payload is of the kind {call.kind}, not a call.")
+    call = require_call(draft.payload)
     minutes = count_minutes(call.longest)
     return Estimate(price=Money(call.per_minute * minutes, currency), parts=minutes)
 

@@ -6,8 +6,7 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Elicit, Resolve
 from pydantic import Field
 
-from elks_mcp.answers.mms import ImageAnswer, MmsAnswer, find_image
-from elks_mcp.answers.outcomes import report_mms_outcome
+from elks_mcp.answers.mms import ImageAnswer, MmsAnswer, find_image, report_mms_outcome
 from elks_mcp.app import App
 from elks_mcp.domain.models import Scope
 from elks_mcp.mcp_server.approval import MmsConsent, ask_person, plan_request, read_decision

@@ -9,11 +9,11 @@ from pydantic_core import ErrorDetails
 from elks_mcp.app import App
 from elks_mcp.domain.contact_search import show_with_digits
 from elks_mcp.domain.contacts import quote_name
+from elks_mcp.domain.mms_payload import MOST_PASTED_PICTURE
 from elks_mcp.domain.payloads import LONGEST_TEXT
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.validation import is_empty_word, wanted
 from elks_mcp.sending.batch_sources import MOST_PASTED
-from elks_mcp.sending.picture_sources import MOST_PASTED_PICTURE
 
 WIRE_NAMES = {
     "sender": "from",
