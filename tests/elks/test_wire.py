@@ -20,6 +20,7 @@ from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId, parse_number, parse_sender
 from elks_mcp.elks import wire
+from elks_mcp.elks.wire import subaccounts
 from elks_mcp.errors import NoAnswer, OutOfFunds, Rejected, Unauthorized
 from tests.support.wire_cases import encoded
 
@@ -176,7 +177,7 @@ def check_account(shown: Example) -> None:
 
 def check_subaccount(shown: Example) -> None:
     body = shown["body"]
-    read = wire.parse_subaccount(json.dumps(body).encode(), "SEK")
+    read = subaccounts.parse_subaccount(json.dumps(body).encode(), "SEK")
     assert (read.id, read.name) == (body["id"], body["name"])
     assert (read.secret.get_secret_value() if read.secret else None) == body.get("secret")
     assert read.limit == Money(body["usagelimit"], "SEK")
@@ -185,7 +186,7 @@ def check_subaccount(shown: Example) -> None:
 
 
 def check_subaccounts(shown: Example) -> None:
-    read, following = wire.parse_subaccounts(json.dumps(shown["body"]).encode(), "SEK")
+    read, following = subaccounts.parse_subaccounts(json.dumps(shown["body"]).encode(), "SEK")
     assert [each.id for each in read] == [each["id"] for each in shown["body"]["data"]]
     assert following is None
     for each in shown["body"]["data"]:
@@ -273,21 +274,21 @@ def test_an_amount_of_a_subaccount_that_cannot_be_read_is_not_taken_for_none(
     field: str, value: object
 ) -> None:
     with pytest.raises(NoAnswer):
-        wire.parse_subaccount(encoded(id="a" + "1" * 32, **{field: value}), "SEK")
+        subaccounts.parse_subaccount(encoded(id="a" + "1" * 32, **{field: value}), "SEK")
     if field != "usagelimit":  # a limit of 20 digits or more limits nothing
         with pytest.raises(NoAnswer):
-            wire.parse_subaccount(encoded(id="a" + "1" * 32, **{field: 10**30}), "SEK")
+            subaccounts.parse_subaccount(encoded(id="a" + "1" * 32, **{field: 10**30}), "SEK")
 
 
 @pytest.mark.parametrize(("limit", "units"), [(None, None), ("none", None), ("", None), ("100", 100), (0, 0)])
 def test_a_limit_may_be_none_or_written_as_text(limit: object, units: int | None) -> None:
-    read = wire.parse_subaccount(encoded(id="a" + "1" * 32, usagelimit=limit, usage="7"), "SEK")
+    read = subaccounts.parse_subaccount(encoded(id="a" + "1" * 32, usagelimit=limit, usage="7"), "SEK")
     assert read.limit == (None if units is None else Money(units, "SEK"))
     assert read.used == Money(7, "SEK")
 
 
 def test_a_subaccount_does_not_show_its_secret() -> None:
-    read = wire.parse_subaccount(body_of("subaccount"), "SEK")
+    read = subaccounts.parse_subaccount(body_of("subaccount"), "SEK")
     assert EXAMPLES["subaccount"]["body"]["secret"] not in repr(read) + read.explain()
 
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.subaccounts import Subaccount
-from elks_mcp.elks import wire
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.credentials import Credentials
 from elks_mcp.elks.transport import Api
+from elks_mcp.elks.wire import subaccounts as wire
 from elks_mcp.errors import InvalidInput, NoAnswer
 
 _MOST_PAGES = 20

@@ -29,13 +29,6 @@ from elks_mcp.elks.wire.mms import build_mms, is_image_id, parse_image
 from elks_mcp.elks.wire.numbers import build_number, parse_numbers
 from elks_mcp.elks.wire.refusals import parse_refusal, parse_retry_after
 from elks_mcp.elks.wire.sms import DRY_RUN, PRIVATE, build_sms, parse_estimate, parse_receipt
-from elks_mcp.elks.wire.subaccounts import (
-    build_limit,
-    build_subaccount,
-    build_subaccounts_query,
-    parse_subaccount,
-    parse_subaccounts,
-)
 from elks_mcp.elks.wire.webhooks import parse_incoming, parse_report
 
 __all__ = [
@@ -46,12 +39,9 @@ __all__ = [
     "PRIVATE",
     "build_call",
     "build_history_query",
-    "build_limit",
     "build_mms",
     "build_number",
     "build_sms",
-    "build_subaccount",
-    "build_subaccounts_query",
     "build_time",
     "is_image_id",
     "is_picture_id",
@@ -73,8 +63,6 @@ __all__ = [
     "parse_report",
     "parse_retry_after",
     "parse_sandbox",
-    "parse_subaccount",
-    "parse_subaccounts",
     "parse_time",
     "price_call",
 ]
