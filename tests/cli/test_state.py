@@ -14,7 +14,9 @@ from pydantic import SecretStr
 
 from elks_mcp import sandbox
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
+from elks_mcp.store.store import Store
 from tests.sandbox.serving import serve
+from tests.store.test_calls import ended, make_call
 from tests.support.command_cases import an_unknown, do, run_command
 from tests.support.connecting import live, until
 from tests.support.process import NOWHERE, run, running, start
@@ -197,6 +199,17 @@ def test_without_other_state_only_the_persons_own_number_is_forgotten(
 
 
 # ── the doctor, and the start ──
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_doctor_names_calls_that_cost_more_than_their_upper_bound(location: StateLocation) -> None:
+    async def make_expensive_call(store: Store) -> None:
+        await store.calls.record_event(ended(await make_call(store), cost_units=20_000))
+
+    do(location, make_expensive_call)
+    said = " ".join(run("doctor", ELKS_STATE_DIR=str(location.folder)).stdout.split())
+    assert "warn 1 call of the last 30 days cost more than the upper bound that was reserved" in said
+    assert "ELKS_CALL_PRICE_PER_MINUTE" in said
 
 
 @pytest.mark.usefixtures("stand_in")

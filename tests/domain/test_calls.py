@@ -85,9 +85,16 @@ def test_p4_a_call_that_history_does_not_show_is_not_made_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "digits", "longest"), [(1.2, 0, 8), (10, 0, 25), (10, 1, 41), (5, 4, 79)]
+    ("seconds", "digits", "longest"),
+    [
+        (1.2, 0, 13),
+        (10, 0, 30),
+        (10, 1, 3 * (10 + 8) + 10),  # the menu is played again, and once more than it says
+        (5, 4, 2 * (5 + 4 * 8) + 10),  # three digits are pressed, and the menu is played again
+        (20, 2, 3 * (20 + 8) + 8 + 10),
+    ],
 )
-def test_a_call_may_last_as_long_as_two_rounds_of_its_content_and_the_waits(
+def test_a_call_may_last_as_long_as_the_longer_reading_of_its_menu(
     seconds: float, digits: int, longest: int
 ) -> None:
     assert find_longest(seconds, digits) == longest

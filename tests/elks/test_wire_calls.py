@@ -22,6 +22,7 @@ from elks_mcp.errors import NoAnswer
 
 OURS, PHONE, ORDER = Number("+46701740699"), Number("+46701740605"), "O-22222222"
 DIGEST = "ab" * 32
+HANG_UP = {"hangup": "reject"}
 REACHABLE = Callbacks(
     report="https://example.com/hooks/s/call/O-22222222/ended",
     audio="https://example.com/audio/a.wav",
@@ -64,9 +65,22 @@ def test_the_form_has_the_documented_fields() -> None:
     assert form["whenhangup"] == REACHABLE.report
 
 
-def test_a_call_that_asks_nothing_plays_its_audio_twice_and_ends() -> None:
+def test_a_call_that_asks_nothing_plays_its_audio_twice_and_hangs_up() -> None:
     plays = {"play": REACHABLE.audio, "skippable": False}
-    assert voice_of(a_call()) == {**plays, "next": plays}
+    assert voice_of(a_call()) == {**plays, "next": {**plays, "next": HANG_UP}}
+
+
+@pytest.mark.parametrize("callbacks", [REACHABLE, NO_CALLBACKS])
+@pytest.mark.parametrize("digits", [0, 1, 8])
+@pytest.mark.parametrize("audio", ["a" * 64, ""])
+def test_every_path_of_a_call_ends_by_hanging_up(callbacks: Callbacks, digits: int, audio: str) -> None:
+    shown = callbacks if audio else callbacks.model_copy(update={"audio": None})
+    action = voice_of(a_call(digits=digits, audio=audio), shown)
+    for _ in range(3):
+        if not isinstance(action, dict) or "hangup" in action:
+            break
+        action = action["next"]
+    assert action == (REACHABLE.pressed if digits and callbacks is REACHABLE else HANG_UP)
 
 
 def test_a_call_that_asks_for_digits_reports_them_at_its_own_address() -> None:
@@ -85,7 +99,8 @@ def test_without_a_public_address_there_is_no_webhook_and_46elks_speaks() -> Non
     assert "whenhangup" not in wire.build_call(draft)
     spoken = voice_of(draft, NO_CALLBACKS)
     assert spoken["play"] == "en_US/Press 1."
-    assert spoken["next"] == {"ivr": "sound/beep", "repeat": 2, "digits": 1, "timeout": 8}
+    menu = {"ivr": "sound/beep", "repeat": 2, "digits": 1, "timeout": 8}
+    assert spoken["next"] == {**menu, "next": HANG_UP}
 
 
 def test_no_address_of_this_server_is_in_a_call_but_that_of_its_audio_and_its_webhooks() -> None:

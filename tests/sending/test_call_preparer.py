@@ -56,9 +56,9 @@ async def test_espeak_ng_speaks_and_its_audio_is_stored(tmp_path: Path) -> None:
     assert 20 < call.longest < 60
 
 
-async def test_the_length_is_that_of_two_rounds(tmp_path: Path) -> None:
+async def test_the_length_is_that_of_the_content_and_the_waits(tmp_path: Path) -> None:
     call, _ = await Prepared(tmp_path, speaking(tmp_path, 10)).prepare()
-    assert call.longest == 2 * (10 + 8) + 5
+    assert call.longest == 3 * (10 + 8) + 10
 
 
 async def test_p1_a_dry_run_stores_nothing(tmp_path: Path) -> None:

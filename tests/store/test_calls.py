@@ -13,10 +13,12 @@ from elks_mcp.domain.orders import Claim, Draft, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.store import StateLocation
 from elks_mcp.store.audio_expiry import AUDIO_KEPT
+from elks_mcp.store.call_costs import LOOKS_BACK, CallCosts
 from elks_mcp.store.calls import StoredAudio
 from elks_mcp.store.ongoing_calls import FOLLOWED_FOR
 from elks_mcp.store.privacy import PersonalData
 from elks_mcp.store.store import Store
+from elks_mcp.store.totals import TotalsStore
 from tests.support.clocks import ManualClock
 from tests.support.provider import OURS, PHONE, an_approval
 from tests.support.stores import (
@@ -66,6 +68,11 @@ def ended(order_id: str, state: CallState = CallState.ANSWERED, **more: Any) -> 
     return pressed(order_id, **{"state": state, "digits": None, "seconds": 12, "cost_units": 5700, **more})
 
 
+async def spent(store: Store) -> int:
+    """Return what counts for the daily budget, in ten-thousandths."""
+    return (await TotalsStore(store.database).sum_up()).spent
+
+
 async def state_of(store: Store, order_id: str) -> OrderState:
     """Return the state of an order."""
     return (await store.orders.get(order_id)).state
@@ -108,22 +115,66 @@ async def test_digits_and_the_end_are_recorded_and_the_order_is_settled(
         assert not (await store.queue.find_due_work()).calls
 
 
+@on_both_databases
+@pytest.mark.parametrize("named", [None, 0, -5, 300])
 @pytest.mark.parametrize(
     ("state", "reason"), [(CallState.BUSY, "The phone was busy."), (CallState.FAILED, "Nobody answered.")]
 )
-async def test_a_call_that_nobody_answered_has_failed_and_nothing_was_pressed(
-    location: StateLocation, clock: ManualClock, state: CallState, reason: str
+async def test_a_call_that_nobody_answered_costs_what_46elks_says_and_otherwise_nothing(
+    location: StateLocation, clock: ManualClock, state: CallState, reason: str, named: int | None
 ) -> None:
     async with opened(location, clock) as store:
         order_id = await make_call(store)
-        await store.calls.record_event(ended(order_id, state, seconds=None, cost_units=None))
+        assert await spent(store) == 8000
+        await store.calls.record_event(ended(order_id, state, seconds=None, cost_units=named))
         outcome = await store.calls.find_outcome(order_id)
         assert outcome is not None
         assert (outcome.state, outcome.digits) == (state, "")
         order = await store.orders.get(order_id)
         assert (order.state, order.status_reason) == (OrderState.FAILED, reason)
-        assert order.cost == Money(8000, "SEK")  # the reserved price, since 46elks named no cost
+        assert order.cost == Money(named or 0, "SEK")
         assert not order.has_failed_unsent
+        assert await spent(store) == max(0, named or 0)
+
+
+async def test_a_cost_that_is_named_after_the_end_replaces_none(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        order_id = await make_call(store)
+        await store.calls.record_event(ended(order_id, CallState.BUSY, seconds=None, cost_units=None))
+        assert await spent(store) == 0
+        await store.calls.record_event(ended(order_id, CallState.BUSY, seconds=None, cost_units=570))
+        assert await spent(store) == 570
+        await store.calls.record_event(ended(order_id, CallState.BUSY, seconds=None, cost_units=None))
+        assert await spent(store) == 570
+
+
+async def test_the_final_cost_of_a_call_replaces_an_earlier_one_also_if_it_is_lower(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        order_id = await make_call(store)
+        for state, cost, counted in (
+            (CallState.ONGOING, 11_400, 11_400),
+            (CallState.ONGOING, 5700, 11_400),  # a late report of an earlier moment
+            (CallState.ANSWERED, 5700, 5700),
+            (CallState.ANSWERED, 6000, 6000),
+            (CallState.ONGOING, 5700, 6000),
+        ):
+            await store.calls.record_event(ended(order_id, state, cost_units=cost))
+            assert await spent(store) == counted, (state, cost)
+
+
+async def test_p5_a_call_whose_end_stays_unknown_is_reserved_for_24_hours(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        await make_call(store)
+        clock.advance(timedelta(hours=24) - SECOND)
+        assert await spent(store) == 8000
+        clock.advance(2 * SECOND)
+        assert await spent(store) == 0
 
 
 async def test_a_call_that_46elks_fails_in_its_answer_has_failed(
@@ -136,10 +187,12 @@ async def test_a_call_that_46elks_fails_in_its_answer_has_failed(
         assert outcome is not None
         assert (outcome.state, outcome.digits) == (CallState.FAILED, "")
         assert await store.calls.list_ongoing() == []
+        assert await spent(store) == 0
+        assert (await store.orders.get(claim.order_id)).cost == Money(0, "SEK")
 
 
 @pytest.mark.parametrize("cost", [0, -5])
-async def test_p5_a_cost_of_nothing_does_not_free_the_budget(
+async def test_p5_a_cost_of_nothing_of_an_answered_call_does_not_free_the_budget(
     location: StateLocation, clock: ManualClock, cost: int
 ) -> None:
     async with opened(location, clock) as store:
@@ -148,8 +201,8 @@ async def test_p5_a_cost_of_nothing_does_not_free_the_budget(
         assert (await store.orders.get(order_id)).cost == Money(8000, "SEK")
 
 
-async def test_p5_a_call_that_costs_more_than_was_reserved_counts_in_full(
-    location: StateLocation, clock: ManualClock
+async def test_p5_a_call_that_costs_more_than_was_reserved_counts_in_full_and_is_logged(
+    location: StateLocation, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(location, clock) as store:
         order_id = await make_call(store)
@@ -157,6 +210,13 @@ async def test_p5_a_call_that_costs_more_than_was_reserved_counts_in_full(
         order = await store.orders.get(order_id)
         assert order.is_overcharged
         assert order.cost == Money(20_000, "SEK")
+        assert await spent(store) == 20_000
+        costs = CallCosts(store.database)
+        assert await costs.count_overcharged() == 1
+        clock.advance(LOOKS_BACK)
+        assert await costs.count_overcharged() == 0
+    [warning] = [each for each in caplog.messages if "upper bound" in each]
+    assert warning == f"46elks charged 2.00 SEK for the call {order_id}, and its upper bound was 0.80 SEK"
 
 
 # ── forged, repeated, out of order ──
@@ -360,7 +420,7 @@ async def test_a_caller_lists_only_its_own_calls(location: StateLocation, clock:
         order_id = await make_call(store)
         claim = await place_call(store, OTHER_PHONE)
         await store.queue.settle_doubt(claim, "No answer.")
-        assert [each.order_id for each in await store.calls.list_own([CALL_ID], "")] == [order_id]
+        assert [each.order.id for each in await store.calls.list_own([CALL_ID], "")] == [order_id]
         assert await store.calls.list_own([CALL_ID], "another") == []
         assert [each.id for each in await store.calls.list_unknown("")] == [claim.order_id]
         assert await store.calls.list_unknown("another") == []

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, PrivateAttr
 
-from elks_mcp.answers.calls import Digits, StateOfCall, explain_uncertainty
+from elks_mcp.answers.calls import Digits, StateOfCall, explain_uncertainty, list_overcharges
 from elks_mcp.answers.orders import find_contact_name
 from elks_mcp.answers.people import People, name_number, read_people
 from elks_mcp.answers.structured import (
@@ -146,6 +146,7 @@ async def report_calls(
             for each in unknown
         ),
         unread=unread,
+        notes=list_overcharges(each.order for each in own),
     )
 
 
@@ -153,7 +154,7 @@ def _list_one(call: CallRecord, ours: OwnCall | None, people: People) -> ListedC
     is_number = is_plain_number(call.sender)
     return ListedCall(
         id=call.id,
-        order_id=ours.order_id if ours else None,
+        order_id=ours.order.id if ours else None,
         direction=call.direction,
         sender=call.sender if is_number else None,
         untrusted_from=None if is_number else call.sender,

@@ -1,12 +1,12 @@
 """The answer about one call. Keys that were pressed are in `untrusted_digits` only."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
 
 from elks_mcp.answers.orders import (
     find_contact_name,
-    note_overcharge,
     outline_order,
     outline_quote,
     where_to_look,
@@ -16,9 +16,10 @@ from elks_mcp.answers.schedule import SendForecast
 from elks_mcp.answers.structured import MoneyField
 from elks_mcp.answers.untrusted import mark, new_fence, warn_of
 from elks_mcp.app import App
-from elks_mcp.domain.call_payload import require_call
+from elks_mcp.domain.call_payload import Call, require_call
 from elks_mcp.domain.calls import CallOutcome, CallState
 from elks_mcp.domain.models import Direction
+from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Order, OrderState, Quote
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.wording import format_money
@@ -41,9 +42,7 @@ class CallAnswer(OrderAnswer):
     untrusted_digits: Digits = None
     seconds: Annotated[int | None, Field(description="From the pick-up on; null if not known.")] = None
     longest: Annotated[int, Field(description="Seconds that it may last.")]
-    cost: Annotated[MoneyField | None, Field(description="The charge; null if 46elks has not named it.")] = (
-        None
-    )
+    cost: Annotated[MoneyField | None, Field(description="The charge; null if not known yet.")] = None
     size: Annotated[str, Field(exclude=True)] = ""
 
     @property
@@ -76,7 +75,7 @@ def report_call_quote(app: App, quote: Quote) -> CallAnswer:
         **{**outline, "summary": summary},
         longest=call.longest,
         size=call.describe_size(call.parts),
-        notes=(_UPPER_BOUND,),
+        notes=(_explain_bound(call, quote.estimate.price.currency),),
     )
 
 
@@ -98,7 +97,7 @@ def report_call(
         start = "This repeats an earlier call; nobody was called again. " if repeated else ""
         outline["summary"] = f"{start}{_WORDS[outcome.state]}: {explain_outcome(outcome, call.digits)}"
     charged = order.receipt.cost if order.receipt else None
-    notes = note_overcharge(order) if charged else (_UPPER_BOUND,)
+    notes = list_overcharges((order,)) if charged else (_explain_bound(call, order.price.currency),)
     return CallAnswer(
         **outline,
         call=outcome.state if outcome else None,
@@ -125,7 +124,24 @@ def explain_uncertainty(app: App, order: Order) -> str:
     return f"A person can look at 46elks.com, under call history, and then record it: {decide}"
 
 
-_UPPER_BOUND = "The price is an upper bound, which is reserved; 46elks names the cost after the call."
+def _explain_bound(call: Call, currency: str) -> str:
+    """Return what the price of a call that is not charged yet assumes."""
+    minute = format_money(Money(call.per_minute, currency))
+    return (
+        f"The price is an upper bound, which is reserved. It holds if 46elks ends the call within "
+        f"{call.longest} s, and charges at most {minute} for a started minute. The cost that 46elks names "
+        "after the call counts, even if it is higher."
+    )
+
+
+def list_overcharges(orders: Iterable[Order]) -> tuple[str, ...]:
+    """Return a note for each call that cost more than its upper bound."""
+    return tuple(
+        f"46elks charged {each.cost} for the call {each.id}, and its upper bound was {each.price}. The daily "
+        "budget counts the charge. The operator can compare ELKS_CALL_PRICE_PER_MINUTE with 46elks' prices."
+        for each in orders
+        if each.is_overcharged
+    )
 
 
 def explain_outcome(outcome: CallOutcome, digits: int) -> str:
@@ -143,9 +159,10 @@ def explain_outcome(outcome: CallOutcome, digits: int) -> str:
 def report_call_status(app: App, order: Order, outcome: CallOutcome | None) -> StatusAnswer:
     """Return the status of a call that 46elks accepted. Pressed digits are not in it."""
     call = require_call(order.payload)
+    meaning = explain_outcome(outcome, call.digits) if outcome else ""
     return StatusAnswer(
         status=outcome.state if outcome else order.state,
-        meaning=explain_outcome(outcome, call.digits) if outcome else "",
+        meaning=" ".join([meaning, *list_overcharges((order,))]).strip(),
         message_id=order.receipt.message_id if order.receipt else None,
         order_id=order.id,
         direction=Direction.OUTBOUND,

@@ -6,6 +6,7 @@ from elks_mcp.domain.orders import UNFINISHED, OrderState
 from elks_mcp.domain.wording import format_count
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.admin import OrderAdmin
+from elks_mcp.store.call_costs import LOOKS_BACK, CallCosts
 from elks_mcp.store.db.database import Database
 
 
@@ -22,6 +23,16 @@ async def check_orders(whereabouts: str, database: Database) -> list[Check]:
                 "note",
                 f"{format_count(unknown, 'order')} may or may not have been sent. A person must say which. "
                 f"To list them: {show_command('outbox')}.",
+            )
+        )
+    if overcharged := await CallCosts(database).count_overcharged():
+        checks.append(
+            Check(
+                "warn",
+                f"{format_count(overcharged, 'call')} of the last {LOOKS_BACK.days} days cost more than the "
+                "upper bound that was reserved, and the daily budget counts the charge. Compare "
+                "ELKS_CALL_PRICE_PER_MINUTE with 46elks' prices. To see the calls: "
+                f"{show_command('calls')}.",
             )
         )
     return checks + [

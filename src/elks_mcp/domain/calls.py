@@ -15,8 +15,11 @@ TIMES_PLAYED = 2
 SECONDS_FOR_A_DIGIT = 8
 """How long a call waits for a key, and again after each one (1–30, https://46elks.com/docs/voice-ivr)."""
 
-_SPARE_SECONDS = 5
-"""The time that a call may last longer than its content: connecting, and the pauses of 46elks."""
+_MENU_PLAYED_AT_MOST = TIMES_PLAYED + 1
+"""How often a menu may be played: `repeat` may count the repeats only, and 46elks' default is 3."""
+
+_SPARE_SECONDS = 10
+"""The time that a call may last longer than its content: 46elks fetches audio, and asks how to go on."""
 
 LONGEST_CALL = 180
 """The most seconds that a call may last."""
@@ -118,13 +121,20 @@ def parse_digits(text: str, most: int) -> str | None:
 
 
 def find_longest(seconds: float, digits: int) -> int:
-    """Return how many seconds a call may last.
+    """Return how many seconds a call lasts at most, if 46elks carries out its actions.
+
+    46elks' documentation of menus can be read in two ways, so the longer one counts: the menu is played once
+    more than it says, or it is played again after too few digits.
 
     Args:
         seconds: how long its content takes.
         digits: how many digits it asks for.
     """
-    return ceil(TIMES_PLAYED * (seconds + SECONDS_FOR_A_DIGIT * digits)) + _SPARE_SECONDS
+    longest = TIMES_PLAYED * (seconds + SECONDS_FOR_A_DIGIT * digits)
+    if digits:
+        last_digits = SECONDS_FOR_A_DIGIT * (digits - 1)
+        longest = max(longest, _MENU_PLAYED_AT_MOST * (seconds + SECONDS_FOR_A_DIGIT) + last_digits)
+    return ceil(longest) + _SPARE_SECONDS
 
 
 def count_minutes(seconds: int) -> int:

@@ -254,9 +254,10 @@ class Order(Frozen):
 
     @property
     def cost(self) -> Money:
-        """The charge by 46elks, or the price if 46elks names no cost above 0."""
+        """The charge by 46elks, or the price if it names no cost above 0. A failed call may be free."""
         charged = self.receipt.cost if self.receipt else None
-        return charged if charged and charged.units > 0 else self.price
+        is_free = self.kind == "call" and self.state is OrderState.FAILED
+        return charged if charged and (charged.units > 0 or is_free) else self.price
 
     @property
     def is_overcharged(self) -> bool:

@@ -111,6 +111,10 @@ class Rules:
     """The key of the call's id in `whenhangup`: `id` in the official specification, `callid` elsewhere."""
     speaks_english: bool = True
     """Whether `play` speaks `en_US/<text>`: a beta of which only one copy of docs/voice-play knows."""
+    call_ends_with_actions: bool = True
+    """Whether a call ends after an action without `next`. If not, it goes on until a side hangs up."""
+    menu_repeats_are_extra: bool = False
+    """Whether `repeat` of a menu counts how often it is played again, after the first time."""
     recordings_kept_for: timedelta = timedelta(hours=72)
     """How long a recording can be fetched (docs/voice-recordcall)."""
 

@@ -4,6 +4,7 @@ An outcome may come by webhook or by polling, in any order and any number of tim
 not empty and the first end count, so a repeated or forged report changes nothing.
 """
 
+import logging
 from collections.abc import Collection
 from datetime import timedelta
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import CONCLUDED, CallEvent, CallOutcome, CallRecord, CallState
 from elks_mcp.domain.kinds import CALL
+from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import ACCEPTED, Order, OrderState, Receipt
 from elks_mcp.store.audio_expiry import (
     AUDIO_KEPT,
@@ -30,6 +32,8 @@ from elks_mcp.store.db.schema import call_audio, calls, is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing
 from elks_mcp.store.ongoing_calls import FOLLOWED_FOR, list_ongoing
 from elks_mcp.store.values import OwnCall
+
+log = logging.getLogger(__name__)
 
 
 class StoredAudio(NamedTuple):
@@ -106,7 +110,7 @@ class CallStore:
         """List which of these calls a caller made, and the outcome of each."""
         theirs = select(orders).filter_by(account_id=tx.account_id, kind=CALL, caller=caller)
         rows = tx.all(theirs.where(orders.c.message_id.in_(call_ids)))
-        return [OwnCall(row.id, row.message_id, _build_outcome(tx, row)) for row in rows]
+        return [OwnCall(parse_order(tx, row), row.message_id, _build_outcome(tx, row)) for row in rows]
 
     @reading
     def list_unknown(self, tx: Tx, caller: str) -> list[Order]:
@@ -198,7 +202,7 @@ def _merge(tx: Tx, row: Row[Any], report: _CallReport) -> bool:
     digits = report.digits
     if ends and report.state is not CallState.ANSWERED and digits is None:
         digits = ""  # nobody could press anything
-    values = {
+    values: dict[str, Any] = {
         "state": report.state if ends else known.state,
         "digits": known.digits if known.digits or digits is None else digits,
         "seconds": report.seconds if ends else known.seconds,
@@ -211,13 +215,37 @@ def _merge(tx: Tx, row: Row[Any], report: _CallReport) -> bool:
         tx.execute(update(calls).where(calls.c.order_id == row.id).values(**values))
     if ends:
         _end(tx, row, report.state)
-    is_final = report.state in CONCLUDED
-    if report.cost is not None and report.cost != row.cost and (is_final or report.cost > (row.cost or -1)):
+    if _charge(tx, row, report, CallState(values["state"])):
         is_new = True
-        alter(tx, row.id, cost=report.cost, charge=report.cost if report.cost > 0 else row.price)
     if is_new:
         tx.announce()
     return is_new
+
+
+def _charge(tx: Tx, row: Row[Any], report: _CallReport, state: CallState) -> bool:
+    """Record the cost of a call, which replaces its reservation. Return whether it is new.
+
+    A call that nobody answered costs what 46elks says, and nothing if 46elks says nothing. One that was
+    answered costs something, so its reservation stays until 46elks names an amount. While a call goes on,
+    only a higher cost counts: a late report may be of an earlier moment.
+    """
+    is_unanswered = state in _UNANSWERED
+    cost = 0 if report.cost is None and is_unanswered and row.cost is None else report.cost
+    is_final = report.state in CONCLUDED
+    if cost is None or cost == row.cost or not (is_final or cost > (row.cost or -1)):
+        return False
+    alter(tx, row.id, cost=cost, charge=max(0, cost) if is_unanswered or cost > 0 else row.price)
+    if cost > row.price:
+        log.warning(
+            "46elks charged %s for the call %s, and its upper bound was %s",
+            Money(cost, row.currency),
+            row.id,
+            Money(row.price, row.currency),
+        )
+    return True
+
+
+_UNANSWERED = frozenset({CallState.BUSY, CallState.FAILED})
 
 
 def _end(tx: Tx, row: Row[Any], state: CallState) -> None:

@@ -244,7 +244,7 @@ class Wanted(NamedTuple):
 class OwnCall(NamedTuple):
     """A call that a caller made."""
 
-    order_id: str
+    order: Order
     call_id: str
     outcome: CallOutcome | None
 

@@ -1,8 +1,10 @@
 """The webhooks about one call: `/hooks/{secret}/call/{order}/pressed` and `…/ended`.
 
 A call waits for the answer to `pressed`, so it is answered within two seconds, whatever the database does:
-the call ends then. Digits that could not be stored in time are read from 46elks' history. `ended` is answered
-like other webhooks, so that 46elks tries again. An answer never says why a webhook was dropped.
+the call ends then. Digits that could not be stored in time are read from 46elks' history. The answer to
+`pressed` is always the action that ends the call, even if the report is dropped: a call that is reported in
+an unexpected way must not go on. `ended` is answered like other webhooks, so that 46elks tries again.
+An answer never says why a webhook was dropped.
 """
 
 import logging
@@ -57,8 +59,6 @@ class CallWebhookReceiver:
         except Exception:
             log.exception("A webhook about a call cannot be received: unexpected error.")
             result = "failed"
-        if result == "dropped":
-            return _DROPPED, b""
         if ends_call:
             return _GO_ON, wire.HANG_UP
         return (_TRY_AGAIN if result == "failed" else _DROPPED), b""

@@ -162,6 +162,39 @@ async def test_a_digit_that_arrives_by_webhook_is_in_the_answer() -> None:
     assert facts(answer, "call", "untrustedDigits") == ("answered", "1")
 
 
+# ── the upper bound ──
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2])
+@pytest.mark.parametrize("speaks", [True, False], ids=["speaks", "cannot play"])
+async def test_p5_a_call_ends_within_its_bound_if_46elks_does_not_end_it_and_repeats_menus(
+    clock: ManualClock, asked: int, speaks: bool
+) -> None:
+    """A phone that is answered, and never hangs up."""
+    rules = Rules(call_ends_with_actions=False, menu_repeats_are_extra=True, speaks_english=speaks)
+    async with calling(clock, rules=rules) as (box, client):
+        answer = await phone(client, SILENT, ask=asked)
+        await pass_time(clock, timedelta(minutes=3))
+        [made] = box.calls.history
+        assert made.state == "success"
+        assert made.duration <= data(answer)["longest"]
+
+
+async def test_p5_a_call_that_cost_more_than_its_bound_counts_in_full_and_every_answer_says_so(
+    clock: ManualClock,
+) -> None:
+    async with calling(clock, rules=Rules(call_price_per_minute=20_000)) as (box, client):
+        answer = await phone(client)
+        [order_id] = facts(answer, "orderId")
+        note = f"46elks charged 2.00 SEK for the call {order_id}, and its upper bound was 0.80 SEK. The daily"
+        assert note in words(answer)
+        assert note in words(await call(client, "list_calls"))
+        assert note in words(await call(client, "check_sms_status", messageId=order_id))
+        policy = data(await call(client, "explain_policy"))
+        assert policy["budget"]["spent"]["amount"] == 2
+        assert len(called(box)) == 1
+
+
 # ── promises ──
 
 
@@ -173,8 +206,13 @@ async def test_p1_a_dry_run_calls_no_one(
     async with calling(clock, DRY_RUN="true", ELKS_STATE_DIR=str(state)) as (box, client):
         answer = await phone(client, **arguments)
         assert not called(box)
-    assert facts(answer, "status", "call", "longest") == ("dry_run", None, 27)
+    assert facts(answer, "status", "call", "longest") == ("dry_run", None, 42)
     assert "no call was made" in words(answer)
+    assert (
+        "The price is an upper bound, which is reserved. It holds if 46elks ends the call within 42 s, and "
+        "charges at most 0.80 SEK for a started minute. The cost that 46elks names after the call counts, "
+        "even if it is higher." in words(answer)
+    )
     assert data(answer)["price"] == {"amount": 0.8, "currency": "SEK"}
     assert not state.exists()
 

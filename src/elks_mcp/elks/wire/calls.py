@@ -58,6 +58,7 @@ _NOTHING_PRESSED = "failed"
 """The result of a menu if nothing was pressed; the documentation does not say it."""
 
 _LONGEST_NAME = 20
+_HANG_UP = {"hangup": "reject"}
 HANG_UP = b'{"hangup":"reject"}'
 """The action that ends a call."""
 
@@ -82,14 +83,19 @@ def build_call(draft: Draft, *, callbacks: Callbacks = NO_CALLBACKS) -> dict[str
 
 
 def _build_action(call: Call, callbacks: Callbacks) -> dict[str, Any]:
-    """Return what happens once somebody picks up; the call ends after it."""
+    """Return what happens once somebody picks up.
+
+    Each path ends with the action that ends the call, so that its length does not depend on what 46elks does
+    after the last action. No action leads back to another one.
+    """
     if call.digits == 0:
-        source = callbacks.audio or f"{_ENGLISH}{call.text}"
-        plays = {"play": source, "skippable": False}
-        return plays | {"next": plays}
-    menu: dict[str, Any] = {"digits": call.digits, "timeout": SECONDS_FOR_A_DIGIT}
-    if callbacks.pressed:
-        menu["next"] = callbacks.pressed
+        plays = {"play": callbacks.audio or f"{_ENGLISH}{call.text}", "skippable": False}
+        return plays | {"next": plays | {"next": _HANG_UP}}
+    menu = {
+        "digits": call.digits,
+        "timeout": SECONDS_FOR_A_DIGIT,
+        "next": callbacks.pressed or _HANG_UP,  # the server at that address answers with it
+    }
     if callbacks.audio:
         return {"ivr": callbacks.audio, "repeat": TIMES_PLAYED, **menu}
     # Only `play` is documented to speak, so a beep asks for the digits.

@@ -118,7 +118,7 @@ class CallSession:
             )
         elif isinstance(target, dict):
             self._run(target, at)
-        else:
+        elif self._parts.rules.call_ends_with_actions or not self.call.actions:
             self._on_end(at)
 
     def _obey(self, answer: WebhookAnswer, turn: int, at: datetime) -> None:
@@ -220,7 +220,8 @@ class CallSession:
         self._later(at + timedelta(seconds=menu.timeout), lambda at: self._stop_listening(menu, at))
 
     def _stop_listening(self, menu: Menu, at: datetime) -> None:
-        if not menu.pressed and menu.played < menu.repeat:
+        most = menu.repeat + self._parts.rules.menu_repeats_are_extra
+        if not menu.pressed and menu.played < most:
             self._play_menu(menu, self._length, at)
         else:
             self._complete(menu.pressed or "failed", at)

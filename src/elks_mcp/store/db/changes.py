@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, Boolean, Executable, Row, and_, bindparam,
 from sqlalchemy.exc import IntegrityError
 
 from elks_mcp.domain.escalation import OPEN_STATES
+from elks_mcp.domain.kinds import CALL
 from elks_mcp.domain.orders import Order, OrderState, Receipt
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.store.db.database import Tx
@@ -179,6 +180,7 @@ before 46elks' do.
 
 _COST: BindParameter[int | None] = bindparam("cost", type_=orders.c.cost.type)
 _ACCEPTED_AT: BindParameter[Any] = bindparam("accepted_at", type_=orders.c.accepted_at.type)
+_IS_FAILED_CALL = and_(bindparam("has_failed", type_=Boolean), orders.c.kind == CALL)
 _ACCEPT = (
     update(orders)
     .where(orders.c.id == bindparam("which"), orders.c.message_id.is_(None))
@@ -187,14 +189,18 @@ _ACCEPT = (
         message_id=bindparam("message"),
         message_status=bindparam("status"),
         accepted_at=_ACCEPTED_AT,
-        cost=_COST,
+        cost=case((_IS_FAILED_CALL, func.coalesce(_COST, 0)), else_=_COST),
         parts=func.coalesce(bindparam("parts"), orders.c.parts),
         charged_at=case(
             (orders.c.state == OrderState.SENDING, LEFT_BY),
             (orders.c.charged_at < _ACCEPTED_AT, _ACCEPTED_AT),  # later than the attempt, as history says
             else_=orders.c.charged_at,
         ),
-        charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less is none
+        charge=case(
+            (_COST > 0, _COST),
+            (_IS_FAILED_CALL, 0),  # nobody was connected
+            else_=orders.c.price,  # a cost of 0 or less is none
+        ),
         changed_at=NOW,
         status_reason=bindparam("status_reason"),
         unreported=and_(bindparam("has_failed", type_=Boolean), orders.c.send_at.is_not(None)),
