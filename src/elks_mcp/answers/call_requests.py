@@ -13,6 +13,7 @@ from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import CallOutcome, CallRecord
 from elks_mcp.domain.models import Direction, Message, Scope
 from elks_mcp.domain.orders import ACCEPTED, Order
+from elks_mcp.domain.payloads import Payload
 from elks_mcp.errors import InvalidInput, NotFound, StateUnavailable
 from elks_mcp.inbound.calls import is_settled
 from elks_mcp.sending.outcomes import SendOutcome
@@ -23,6 +24,9 @@ ReportProgress = Callable[[float], Awaitable[None]]
 
 CALL_WAIT = timedelta(seconds=45)
 """How long a request waits for its call to end: many clients end one after a minute."""
+
+_REPORTED_WITHIN = timedelta(seconds=30)
+"""How long after its end 46elks reports a call at most, or shows that it has ended."""
 
 _BETWEEN_PROGRESS = timedelta(seconds=5)
 MOST_SOUND = 700_000
@@ -39,16 +43,28 @@ async def prepare_call(app: App, say: str, prompt: str, *, digits: int, dry_run:
 
 
 async def report_call_outcome(
-    app: App, outcome: DryRunOnly | SendOutcome, report_progress: ReportProgress
+    app: App,
+    outcome: DryRunOnly | SendOutcome,
+    report_progress: ReportProgress,
+    *,
+    until_it_ends: bool = False,
 ) -> CallAnswer:
-    """Wait for the end of a call, for a while, and return the answer about it."""
+    """Wait for the end of a call, for a while, and return the answer about it.
+
+    Args:
+        app: the app.
+        outcome: a dry run, or the call that was requested.
+        report_progress: called while the call goes on.
+        until_it_ends: wait as long as the call may last, and not only as long as clients wait.
+    """
     if isinstance(outcome, DryRunOnly):
         return report_call_quote(app, outcome.quote)
     order, planned = outcome.order, outcome.planned
     known, forecast = None, SendForecast()
     with suppress(StateUnavailable):
         if order.state in ACCEPTED:
-            known = await _wait(app, order, report_progress)
+            most = find_longest_wait(order.payload) if until_it_ends else CALL_WAIT
+            known = await _wait(app, order, most, report_progress)
             order = await app.orders.find_order(order.id) or order
         forecast = await find_forecast(app, order)
     if isinstance(planned, Ready) and not outcome.is_repeat:  # stored findings lack the quoted texts
@@ -56,10 +72,19 @@ async def report_call_outcome(
     return report_call(app, order, known, forecast, repeated=outcome.is_repeat)
 
 
-async def _wait(app: App, order: Order, report_progress: ReportProgress) -> CallOutcome | None:
-    """Wait until a call has ended, and report progress meanwhile."""
+def find_longest_wait(payload: Payload) -> timedelta:
+    """Return how long a call may take from the request on, until 46elks has reported its end."""
+    if not isinstance(payload, Call):
+        return CALL_WAIT
+    return timedelta(seconds=payload.ring + payload.longest) + _REPORTED_WITHIN
+
+
+async def _wait(
+    app: App, order: Order, most: timedelta, report_progress: ReportProgress
+) -> CallOutcome | None:
+    """Wait until a call has ended, at most for a while, and report progress meanwhile."""
     began = app.clock.now()
-    until = began + CALL_WAIT
+    until = began + most
     while True:
         step = min(until, app.clock.now() + _BETWEEN_PROGRESS)
         known = await app.calls.outcomes.wait(order.id, step, ended=True)

@@ -18,7 +18,7 @@ from elks_mcp.cli.output import can_ask, list_facts, progress, show_person, wrap
 from elks_mcp.cli.sending import ask, carry_out_or_decline, find_code, say_what_to_run
 from elks_mcp.cli.session import Session, session_command
 from elks_mcp.cli.sms import dry_run_option, key_option, yes_option
-from elks_mcp.domain.calls import MOST_DIGITS
+from elks_mcp.domain.calls import MOST_DIGITS, CallState
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.wording import format_time_in
 from elks_mcp.errors import InvalidInput
@@ -50,8 +50,9 @@ def call(
     In a terminal it shows the text and the most that the call may cost, and asks. While DRY_RUN is on, nobody
     is called.
 
-    Exit code 0 if somebody picked up or in dry run, 1 if nobody did, 3 if it waits for approval, 4 if the
-    call may have been made.
+    It waits for the end of the call. Exit code 0 if somebody picked up (with --ask: if keys were pressed), or
+    in dry run. 1 if nobody picked up. 3 if no key was pressed, the call waits for approval, or it has not
+    ended. 4 if the call may have been made, or its end is not known.
     """
 
     async def plan() -> Planned:
@@ -72,14 +73,32 @@ def call(
         say_what_to_run(session, planned)
         return ExitCode.WAITS
     decision = ask(session, planned, yes=yes)
-    answer = carry_out_or_decline(session, planned, decision, _call)
+    answer = carry_out_or_decline(session, planned, decision, make_call)
     session.print(answer, _describe(session, answer))
-    return ExitCode.FAILED if answer.status == "failed" else find_code(answer)
+    return find_call_code(answer, digits)
 
 
-async def _call(app: App, planned: Planned, decision: Decision) -> CallAnswer:
+def find_call_code(answer: CallAnswer, digits: int) -> ExitCode:
+    """Return the exit code for the outcome of a request to call somebody.
+
+    `digits`: how many were asked for.
+    """
+    match answer.call:
+        case None:
+            return ExitCode.FAILED if answer.status == "failed" else find_code(answer)
+        case CallState.ANSWERED:
+            return ExitCode.DONE if answer.untrusted_digits or not digits else ExitCode.WAITS
+        case CallState.BUSY | CallState.FAILED:
+            return ExitCode.FAILED
+        case CallState.ONGOING:
+            return ExitCode.WAITS
+        case CallState.UNKNOWN:
+            return ExitCode.UNKNOWN
+
+
+async def make_call(app: App, planned: Planned, decision: Decision) -> CallAnswer:
     outcome = await carry_out(app.planner, planned, decision, app.settle_time)
-    return await report_call_outcome(app, outcome, _ignore)
+    return await report_call_outcome(app, outcome, _ignore, until_it_ends=True)
 
 
 async def _ignore(_seconds: float) -> None:

@@ -40,8 +40,10 @@ Reporter = Callable[[App, DryRunOnly | SendOutcome], Awaitable[AnyOrderAnswer]]
 T = TypeVar("T")
 
 _INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
+_CALL_INTERRUPTED = "You interrupted it. The call may have been made: do not call again. How it ends is in"
 _HOW_TO_SEND = "To send it, add --no-dry-run, which asks you first, or set DRY_RUN=false."
 DECLINED = "You declined, so nothing was sent."
+_CALL_DECLINED = "You declined, so nobody was called."
 NO_TERMINAL = "Standard input is not a terminal"
 """Why no person can be asked here, without a full stop."""
 
@@ -106,8 +108,14 @@ def ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
     if isinstance(planned, Ready) and can_ask() and not yes:
         say("\n".join(_describe(planned.quote, contacts, policy)), err=True)
         if not confirm_or_decline(_ask_whether(planned.quote.draft.payload)):
-            raise NotApproved(DECLINED)
+            raise NotApproved(_CALL_DECLINED if _is_call(planned) else DECLINED)
     return Decision.NOT_NEEDED
+
+
+def _is_call(planned: Planned) -> bool:
+    if isinstance(planned, DryRunOnly | Ready):
+        return planned.quote.draft.payload.IS_SPOKEN
+    return planned.order.payload.IS_SPOKEN
 
 
 def _ask_whether(payload: Payload) -> str:
@@ -115,7 +123,9 @@ def _ask_whether(payload: Payload) -> str:
 
 
 def _describe_step(planned: Planned) -> str:
-    return "Checking …" if isinstance(planned, DryRunOnly) else "Sending …"
+    if isinstance(planned, DryRunOnly):
+        return "Checking …"
+    return "Calling, and waiting for the end of the call …" if _is_call(planned) else "Sending …"
 
 
 def carry_out_or_decline(
@@ -134,10 +144,11 @@ def carry_out_or_decline(
             return session.do(send, app, planned, decision)
     except NotApproved:
         if declined:
-            raise NotApproved(DECLINED) from None
+            raise NotApproved(_CALL_DECLINED if _is_call(planned) else DECLINED) from None
         raise
     except KeyboardInterrupt:  # it cannot be called back
-        say(f"elks-mcp: {_INTERRUPTED} {app.command('outbox')}", err=True)
+        said, where = (_CALL_INTERRUPTED, "calls") if _is_call(planned) else (_INTERRUPTED, "outbox")
+        say(f"elks-mcp: {said} {app.command(where)}", err=True)
         raise click.exceptions.Exit(ExitCode.UNKNOWN) from None
 
 

@@ -28,7 +28,10 @@ async def run(fault: Fault, method: str, path: str, tool: str, **arguments: Any)
     with anyio.fail_after(HANG):
         async with connected(live(box, **POLLED), box=box, clock=clock) as client, autojump(clock):
             await call(client, "list_calls")  # what every call reads first is read
-            box.faults.inject(fault, method="POST" if method == "POST" else "GET", path=path)
+            if method == "POST":
+                box.faults.inject(fault, method="POST", path=path)
+            else:
+                box.faults.inject(fault, method="GET", path=f"{path}*")
             first = await call(client, tool, **arguments)
             await pass_time(clock, timedelta(minutes=5))
             box.faults.clear()
