@@ -197,10 +197,33 @@ def test_stop_sets_the_limit_to_what_is_used_and_the_next_text_is_refused(operat
     result = operator.run("cap", "stop", typed=f"{PASSWORD}\n")
     assert result.exit_code == 0, result.output
     assert operator.capped.usage_limit == operator.capped.used == 5_200
-    assert "46elks itself refuses to send: the limit of 0.52 SEK is used up" in plain(result)
+    assert "46elks itself refuses everything that costs: the limit of 0.52 SEK is used up" in plain(result)
     sent = len(operator.box.accepted)
     operator.run("send", PHONE, "Kommer du?", "--yes")
     assert len(operator.box.accepted) == sent
+
+
+@pytest.mark.parametrize("used", [0, 5_200])
+@pytest.mark.parametrize("undo", ["lift --yes", "set 100 --monthly --yes"])
+def test_after_stop_the_doctor_says_how_to_go_on_and_that_lets_texts_out_again(
+    operator: Operator, stand_in: Path, undo: str, used: int
+) -> None:
+    operator.run("cap", "set", "100", "--yes")
+    operator.box.subaccounts.charge(operator.capped.id, used)
+    assert operator.run("cap", "stop", typed=f"{PASSWORD}\n").exit_code == 0
+    code, said = examined(operator)
+    assert code == 1
+    assert "fail 46elks itself refuses everything that costs: the limit of 0." in said
+    assert "So no text and no call leaves. To raise the cap: `" in said
+    assert "cap lift" in said
+    stopped = operator.run("send", PHONE, "Hej", "--yes")
+    assert (stopped.exit_code, operator.box.accepted) == (3, []), stopped.output
+    undone = operator.run("cap", *undo.split(), typed=f"{PASSWORD}\n")
+    assert undone.exit_code == 0, undone.output
+    assert "refuses everything" not in examined(operator)[1]
+    operator.run("outbox", "resume")
+    assert operator.run("send", PHONE, "Kommer du?", "--yes").exit_code == 0
+    assert len(operator.box.accepted) == 1
 
 
 def test_lift_removes_the_limit_after_a_question(operator: Operator) -> None:
@@ -432,7 +455,10 @@ def test_the_doctor_says_what_46elks_itself_caps(operator: Operator, stand_in: P
     assert "ok 46elks itself stops at 100.00 SEK. 37.00 SEK is used, 63.00 SEK is left." in said
     operator.capped.used = 100 * KRONOR
     code, said = examined(operator)
-    assert (code, "fail 46elks itself refuses to send: the limit of 100.00 SEK is used up" in said) == (
+    assert (
+        code,
+        "fail 46elks itself refuses everything that costs: the limit of 100.00 SEK is used up" in said,
+    ) == (
         1,
         True,
     )

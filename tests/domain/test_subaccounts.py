@@ -20,12 +20,17 @@ def test_a_username_says_whether_it_is_a_subaccounts() -> None:
     assert not is_main_account("ulla")
 
 
+REFUSES = "46elks itself refuses everything that costs"
+
+
 @pytest.mark.parametrize(
     ("limit", "used", "said"),
     [
         ("100", "37", "46elks itself stops at 100.00 SEK. 37.00 SEK is used, 63.00 SEK is left."),
-        ("37", "37", "46elks itself refuses to send: the limit of 37.00 SEK is used up (37.00 SEK used)."),
-        ("1", "37", "46elks itself refuses to send: the limit of 1.00 SEK is used up (37.00 SEK used)."),
+        ("37", "37", f"{REFUSES}: the limit of 37.00 SEK is used up (37.00 SEK used)."),
+        ("37.0099", "37", f"{REFUSES}: the limit of 37.0099 SEK is used up (37.00 SEK used)."),
+        ("37.01", "37", "46elks itself stops at 37.01 SEK. 37.00 SEK is used, 0.01 SEK is left."),
+        ("1", "37", f"{REFUSES}: the limit of 1.00 SEK is used up (37.00 SEK used)."),
         ("", "37", "46elks itself caps nothing: the subaccount has no limit. It has used 37.00 SEK."),
     ],
 )

@@ -1,8 +1,7 @@
 """The check of `elks-mcp doctor` on the cap that 46elks itself enforces."""
 
 from elks_mcp.cli.doctor_settings import Check
-from elks_mcp.domain.money import Money
-from elks_mcp.domain.subaccounts import is_subaccount
+from elks_mcp.domain.subaccounts import Subaccount, is_subaccount
 from elks_mcp.elks.subaccounts import open_subaccounts
 from elks_mcp.errors import ElksError
 from elks_mcp.runtime.launcher import show_command
@@ -26,9 +25,16 @@ async def check_cap(settings: Settings) -> list[Check]:
     except ElksError as error:
         how = show_command("cap show --main")
         return [*checks, Check("note", f"The cap at 46elks cannot be read: {error} To read it: {how}.")]
-    is_used_up = found.left is not None and found.left == Money(0, found.left.currency)
-    mark = "fail" if is_used_up or not found.is_active else "note" if found.limit is None else "ok"
-    return [*checks, Check(mark, found.explain())]
+    mark = "fail" if found.refuses_all else "note" if found.limit is None else "ok"
+    return [*checks, Check(mark, f"{found.explain()}{_explain_how_to_go_on(found)}")]
+
+
+def _explain_how_to_go_on(found: Subaccount) -> str:
+    """Return how a cap that stops everything is raised or lifted, or ""."""
+    if not found.refuses_all or not found.is_active:
+        return ""
+    raising, lifting = show_command("cap set 100 --monthly"), show_command("cap lift")
+    return f" So no text and no call leaves. To raise the cap: {raising}. To remove it: {lifting}."
 
 
 _NOT_NAMED = (

@@ -8,6 +8,9 @@ from pydantic import Field, SecretStr
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.money import Money
 
+_LEAST_PRICE = 100
+"""Ten-thousandths of the account's currency: nothing that 46elks sells costs less than 0.01."""
+
 _SUBACCOUNT = re.compile(r"a[0-9a-f]{31,32}")
 _MAIN_ACCOUNT = re.compile(r"u[0-9a-f]{31,32}")
 """46elks' samples of ids are one digit short in places."""
@@ -51,14 +54,22 @@ class Subaccount(Frozen):
             return None
         return Money(max(0, self.limit.units - self.used.units), self.limit.currency)
 
+    @property
+    def refuses_all(self) -> bool:
+        """Whether 46elks accepts nothing that costs: less is left than the cheapest text costs."""
+        return not self.is_active or (self.left is not None and self.left.units < _LEAST_PRICE)
+
     def explain(self) -> str:
         """Return what 46elks itself caps, as a sentence."""
         if not self.is_active:
             return "46elks accepts nothing from this subaccount: it was deactivated, for ever."
         if self.limit is None:
             return f"46elks itself caps nothing: the subaccount has no limit. It has used {self.used}."
-        if self.left == Money(0, self.limit.currency):
-            return f"46elks itself refuses to send: the limit of {self.limit} is used up ({self.used} used)."
+        if self.refuses_all:
+            return (
+                f"46elks itself refuses everything that costs: the limit of {self.limit} is used up "
+                f"({self.used} used)."
+            )
         return f"46elks itself stops at {self.limit}. {self.used} is used, {self.left} is left."
 
 
