@@ -47,6 +47,7 @@ test-thorough: crash-test $(SUITE)
 crash-test: setup
 	$(RUN) python scripts/crash_test.py
 	$(RUN) python scripts/crash_calls.py --kills 60
+	$(RUN) python scripts/crash_calls.py --kills 20 --database postgres --transport http --processes 2
 
 conformance: setup $(SUITE)
 	$(RUN) pytest tests/test_conformance.py

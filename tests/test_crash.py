@@ -85,6 +85,25 @@ def test_p4_a_server_killed_at_random_calls_nobody_twice() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("lane", ["--transport=http", "--transport=http --database=postgres --processes=2"])
+def test_p4_servers_over_http_that_are_killed_at_random_call_nobody_twice(lane: str) -> None:
+    script = ROOT / "scripts" / "crash_calls.py"
+    ended = subprocess.run(
+        [sys.executable, script, "--kills=4", *lane.split()],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=1500,
+    )
+    if ended.returncode == NO_POSTGRES and not os.environ.get("CI"):
+        pytest.skip(ended.stderr)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["calls"] >= 6
+    assert found["requests without an answer"] > 0
+
+
+@pytest.mark.long
 def test_p4_p5_no_lane_repeats_or_loses_a_text_and_the_control_lane_fails(
     tmp_path: Path,
 ) -> None:

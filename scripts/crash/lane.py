@@ -1,6 +1,5 @@
 """One lane: servers are started, asked for texts, frozen and killed, until all settles."""
 
-import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from crash.front import Front
 from crash.pipes import ServerOnPipes
 from crash.plan import ANSWERING, PRICE, Plan
 from crash.provider import Provider
-from crash.replica import Replica
+from crash.replica import Replica, find_free_port
 from crash.server import Server
 from crash.state import UNFINISHED, State, open_state
 from crash.waiting import Waiter
@@ -164,7 +163,7 @@ class Lane:
         self.caps.append(Cap(datetime.now(UTC), amount))
         environ = self._environ(amount)
         if self.plan.transport == "http":
-            return await Replica.start(environ, self.log, _find_port())
+            return await Replica.start(environ, self.log, find_free_port())
         return await ServerOnPipes.start(environ, self.log)
 
     def _environ(self, budget: int) -> dict[str, str]:
@@ -280,12 +279,6 @@ class Lane:
             return False
         orders = await anyio.to_thread.run_sync(self.state.read)
         return not any(order.state in UNFINISHED for order in orders)
-
-
-def _find_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def run_lane(plan: Plan) -> Evidence:

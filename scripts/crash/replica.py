@@ -1,6 +1,7 @@
 """A server over HTTP, one of several that share a database."""
 
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,13 @@ class Replica(Server):
         """Send SIGTERM, as an operator does, and return the exit code."""
         self.process.terminate()
         return await self.process.wait()
+
+
+def find_free_port() -> int:
+    """Return a port that no program of this machine uses."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def _read_result(answer: httpx2.Response) -> dict[str, Any]:
