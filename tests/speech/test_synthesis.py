@@ -117,6 +117,38 @@ time.sleep(600)
             await until(partial(has_ended, process))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+async def test_a_child_that_holds_the_output_of_a_program_that_has_ended_is_ended_in_time(
+    tmp_path: Path,
+) -> None:
+    clock, started = ManualClock(), tmp_path / "started"
+    (tmp_path / "quiet.wav").write_bytes(a_wav(1))
+    code = f"""
+parent = os.getpid()
+if os.fork():
+    sys.stdout.buffer.write(open({str(tmp_path / "quiet.wav")!r}, "rb").read())
+    os._exit(0)
+while os.getppid() == parent:
+    time.sleep(0.01)
+open({str(started)!r} + ".tmp", "w").write(f"{{parent}} {{os.getpid()}}")
+os.rename({str(started)!r} + ".tmp", {str(started)!r})
+time.sleep(600)
+"""
+    with anyio.fail_after(HANG):
+        async with anyio.create_task_group() as tasks:
+
+            async def expect_failure() -> None:
+                with pytest.raises(SpeechFailed, match="longer than 30 seconds"):
+                    await speak(a_program(tmp_path, code), TEXT, clock)
+
+            tasks.start_soon(expect_failure)
+            await until(started.exists)
+            parent, child = map(int, started.read_text().split())
+            await until(partial(has_ended, parent))
+            clock.advance(SPEAKING_TIMEOUT + timedelta(seconds=1))
+        await until(partial(has_ended, child))
+
+
 def has_ended(process: int) -> bool:
     """Return whether a process has ended; its parent may not have waited for it yet."""
     try:

@@ -8,6 +8,7 @@ WAV file of bounded size.
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -67,7 +68,7 @@ async def speak(command: Sequence[str], text: str, clock: Clock) -> AudioClip:
     except TimeoutError:
         raise SpeechFailed(f"it took longer than {SPEAKING_TIMEOUT.seconds} seconds") from None
     except (OSError, ValueError):
-        raise SpeechFailed("it cannot be started; is it installed?") from None
+        raise SpeechFailed("it cannot be started, so it may not be installed") from None
     try:
         return read_wav(written)
     except UnusableAudio as error:
@@ -83,15 +84,19 @@ async def _run(command: Sequence[str], text: bytes) -> bytes:
         env=build_environment(os.environ),
         start_new_session=True,  # a group of its own, so that what it starts ends with it
     )
+    has_ended = False
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_write, process, text)
             written = await _read(process)
             code = await process.wait()
+            has_ended = True
             tasks.cancel_scope.cancel()  # a program that does not read its input has ended all the same
     finally:
         with anyio.CancelScope(shield=True):
-            await _end(process)
+            if not has_ended:
+                await _kill(process)
+            await process.aclose()
     if len(written) > MOST_AUDIO_BYTES:
         raise SpeechFailed(f"it wrote more than {MOST_AUDIO_BYTES // 2**20} MB")
     if code:
@@ -107,27 +112,29 @@ async def _write(process: Process, text: bytes) -> None:
 
 
 async def _read(process: Process) -> bytes:
-    """Return what a program writes; if that is too much, end the program."""
+    """Return what a program writes, and what it started; if that is too much, end all of them."""
     written = bytearray()
     if process.stdout:
         async for piece in process.stdout:
             written += piece
             if len(written) > MOST_AUDIO_BYTES:
-                _kill(process)
+                await _kill(process)
                 break
     return bytes(written)
 
 
-async def _end(process: Process) -> None:
-    """Kill a program that still runs, and close its pipes."""
-    if process.returncode is None:
-        _kill(process)
-    await process.aclose()
+async def _kill(process: Process) -> None:
+    """Kill a program and all that it started.
 
-
-def _kill(process: Process) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
+    The program itself may have ended, while one that it started holds its output. Its group exists as long as
+    one of its processes does. Windows knows no groups: there the tree below a running program is ended.
+    """
+    if sys.platform == "win32":
+        with suppress(OSError, subprocess.SubprocessError):
+            tree = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+            await anyio.run_process(tree, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with suppress(ProcessLookupError, PermissionError):
             process.kill()
+    else:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
