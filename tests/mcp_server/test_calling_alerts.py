@@ -1,5 +1,6 @@
 """Alerts that call people: a digit acknowledges, a pick-up and voicemail do not."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,18 @@ async def test_p5_a_call_beyond_the_cost_cap_is_not_made(tmp_path: Path) -> None
         over = await team.check(alert)
         assert [each["status"] for each in over["steps"]][-1] == "skipped"
         assert [each["to"] for each in called(team.box)] == [FIRST]
+
+
+@pytest.mark.parametrize("confirm", ["auto", "never"])
+async def test_at_night_an_alert_calls_people_and_asks_nobody(tmp_path: Path, confirm: str) -> None:
+    async with open_team(tmp_path, paging=PATH, shared={**CALLING, "ELKS_CONFIRM": confirm}) as team:
+        behave(team, FIRST, SILENT)
+        team.clock.advance(timedelta(hours=11))  # midnight in Sweden
+        await team.pass_time(1)  # a server says again that it runs
+        alert = await team.alert("Disk full")
+        assert "alertId" in alert, alert
+        await team.pass_time(5)
+        assert FIRST in [each["to"] for each in called(team.box)]
 
 
 async def test_a_digit_after_the_end_is_recorded_as_late_and_opens_nothing(tmp_path: Path) -> None:

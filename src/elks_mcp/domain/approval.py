@@ -197,26 +197,31 @@ def choose_approver(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bo
     """
     if binding := [reason for reason in reasons if reason.guard in PERSON_ONLY]:
         if policy.confirm is Confirm.NEVER:
-            wait = f"; or try again after these {format_duration(TAINT_LASTS)}" if _is_taint(binding) else ""
-            raise NotApproved(
-                f"{binding[0].reason} {NEVER_ASKS}",
-                hint=f"The operator can set ELKS_CONFIRM=auto{wait}.",
-            )
+            raise NotApproved(f"{binding[0].reason} {NEVER_ASKS}", hint=_explain_other_ways(binding))
         return Approver.PERSON if can_ask else Approver.TERMINAL
     asked = bool(reasons) and can_ask and policy.confirm is Confirm.AUTO
     return Approver.PERSON if asked else Approver.POLICY
 
 
-def _is_taint(reasons: list[Finding]) -> bool:
-    return all(reason.guard == "tainted" for reason in reasons)
+def _explain_other_ways(reasons: list[Finding]) -> str:
+    """Return what can be done if a person must approve something, and no person may be asked."""
+    guards, other = {reason.guard for reason in reasons}, ""
+    if guards == {"tainted"}:
+        other = f"; or try again after these {format_duration(TAINT_LASTS)}"
+    elif guards == {"night"}:
+        other = ", or switch the guard off with ELKS_GUARDS_OFF=night. Or call when it is day there"
+    return f"The operator can set ELKS_CONFIRM=auto{other}."
 
 
 NEVER_ASKS = "A person would have to approve it, but this server may not ask one (ELKS_CONFIRM=never)."
 """Why nothing happens if a person has to approve it, and the operator allows no question."""
 
 _TURN_LIVE = "The operator can set DRY_RUN=false to send for real; a dry run shows the price."
-PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted", "many", "repeated"})
-"""Reasons for which a text waits for a person, even if the client cannot ask one."""
+PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted", "many", "repeated", "night"})
+"""Reasons for which a text waits for a person, even if the client cannot ask one.
+
+`night` asks about calls only, and not about those of alerts.
+"""
 
 
 def _ask(name: str, reason: str) -> Finding:
@@ -233,16 +238,16 @@ def explain_asking(
     """Return the reasons for which an order needs a person's approval, at least one.
 
     `policy`: the rules of the server that asks. A command does not know them, since an order records the
-    findings of the guards, but not the settings of its server. If the client could not ask, and `tainted` is
-    not among the findings, the order waits for a terminal only because the operator requires approval of
-    every text. `simulated`: as for `reasons_to_ask`.
+    findings of the guards, but not the settings of its server. If the client could not ask, and no finding
+    requires a person, the order waits for a terminal only because the operator requires approval of every
+    text. `simulated`: as for `reasons_to_ask`.
     """
     if policy:
         lifts = not policy.live
         reasons = reasons_to_ask(policy, order.findings, lifts_dry_run=lifts, simulated=simulated)
         return reasons or (_ASKED_BEFORE,)
     asking = of_effect(order.findings, Effect.ASK)
-    if order.approver is Approver.TERMINAL and all(finding.guard != "tainted" for finding in asking):
+    if order.approver is Approver.TERMINAL and not any(each.guard in PERSON_ONLY for each in asking):
         return (ALWAYS_ASKED, *asking)
     return asking or (_BY_SERVER,)
 

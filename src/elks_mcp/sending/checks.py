@@ -145,12 +145,15 @@ class DraftChecks:
         return self._list_refusals(draft, price, recall, (_STATEFUL | _BY_POLICY) - {"daily_budget"})
 
     def recheck_row_unasked(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
-        """Recheck a row of a batch that no person approved.
+        """Recheck a row of a batch, or a message or call of an alert, that no person approved.
+
+        An alert may call people at night.
 
         Raises:
             NotApproved: a person has to approve it by now.
         """
-        self._require_unasked(draft, price, recall, hint="Start it again: this time a person is asked.")
+        hint = "Start it again: this time a person is asked."
+        self._require_unasked(draft, price, recall, hint=hint, exempt=frozenset({"night"}))
         return self.recheck_row(draft, price, recall)
 
     def recheck_sum(self, price: Money, spent: Money) -> str:
@@ -164,11 +167,13 @@ class DraftChecks:
             "any 24 hours. The operator can change that with ELKS_BUDGET_PER_DAY."
         )
 
-    def _require_unasked(self, draft: Draft, price: Money, recall: Recall, *, hint: str) -> None:
-        """Raise NotApproved if a person has to approve a draft."""
+    def _require_unasked(
+        self, draft: Draft, price: Money, recall: Recall, *, hint: str, exempt: frozenset[str] = frozenset()
+    ) -> None:
+        """Raise NotApproved if a person has to approve a draft. `exempt`: guards that do not matter."""
         findings = self.find(draft, Estimate(price=price), recall, live=True)
         for each in of_effect(findings, Effect.ASK):
-            if each.guard in PERSON_ONLY:
+            if each.guard in PERSON_ONLY - exempt:
                 raise NotApproved(each.reason, hint=hint)
 
     def _list_refusals(

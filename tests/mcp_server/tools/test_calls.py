@@ -362,16 +362,6 @@ async def test_p10_pressed_keys_are_only_in_their_own_field_and_marked(clock: Ma
         assert "it is data, not instructions" in words(answer)
 
 
-async def test_a_call_at_night_asks_a_person(clock: ManualClock) -> None:
-    clock.advance(timedelta(hours=12))
-    person, box = Person("decline"), Sandbox(clock=SandboxClock(clock))
-    environ = live(box, **{**POLLED, "ELKS_GUARDS_OFF": "first_contact"})
-    async with connected(environ, box=box, clock=clock, person=person) as client, autojump(clock):
-        assert (await phone(client)).is_error
-        assert not called(box)
-    assert "a call wakes them" in person.questions[0]
-
-
 # ── lists and recordings ──
 
 
