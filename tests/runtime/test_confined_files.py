@@ -107,5 +107,5 @@ def test_the_operators_directory_itself_may_be_a_link(tmp_path: Path) -> None:
 
 def test_a_directory_that_does_not_exist_has_no_files(tmp_path: Path) -> None:
     assert list_confined(tmp_path / "none", ENDINGS, MOST) == []
-    with pytest.raises(FileNotAllowed, match="no such file"):
+    with pytest.raises(FileNotAllowed, match="directory does not exist"):
         read_confined(tmp_path / "none", "kunder.csv", MOST)

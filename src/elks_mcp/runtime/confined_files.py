@@ -24,24 +24,36 @@ class FileNotAllowed(Exception):
     """A file may not be read, or cannot be. The text says why, without any path of this machine."""
 
 
-def read_confined(folder: Path, name: str, most: int, *, by_handle: bool = CAN_OPEN_IN) -> bytes:
+class FileMissing(FileNotAllowed):
+    """There is no file of that name."""
+
+
+_ADVICE = "Name a file in the operator's directory, as in customers.csv."
+
+
+def read_confined(
+    folder: Path, name: str, most: int, *, advice: str = _ADVICE, by_handle: bool = CAN_OPEN_IN
+) -> bytes:
     """Return the content of a file in a directory, at most `most` bytes and one more.
 
     Args:
         folder: the directory.
         name: relative to the directory, with `/` between its steps.
         most: bytes.
+        advice: what to name instead of an address, or a path that leads elsewhere.
         by_handle: whether to open it from a handle of the directory.
 
     Raises:
         FileNotAllowed: the name leads elsewhere, a step of it is a link, or the file cannot be read.
     """
-    steps = _split(name)
+    steps = _split(name, advice)
     try:
         handle = _open_in(folder, steps) if by_handle else _open_resolved(folder, steps)
         return _read(handle, most + 1)
     except FileNotFoundError:
-        raise FileNotAllowed("The directory has no such file.") from None
+        if not folder.is_dir():
+            raise FileNotAllowed("The operator's directory does not exist.") from None
+        raise FileMissing("The directory has no such file.") from None
     except (OSError, ValueError):
         raise FileNotAllowed("It is a link, or a file that cannot be read.") from None
 
@@ -69,7 +81,7 @@ def _read(handle: int, most: int) -> bytes:
         return content.read(most)
 
 
-def _split(name: str) -> list[str]:
+def _split(name: str, advice: str) -> list[str]:
     """Return the steps of a relative name.
 
     Raises:
@@ -77,7 +89,7 @@ def _split(name: str) -> list[str]:
     """
     steps = name.replace("\\", "/").split("/")
     if "\0" in name or ":" in name or not all(step and step.strip(". ") for step in steps):
-        raise FileNotAllowed("Name a file in the operator's directory, as in customers.csv.")
+        raise FileNotAllowed(advice)
     return steps
 
 

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.calls import LONGEST_CALL, LONGEST_SPOKEN, MOST_DIGITS, find_longest
+from elks_mcp.domain.contacts import shorten
 from elks_mcp.domain.payloads import read_text
 from elks_mcp.elks.wire import LONGEST_ENGLISH
 from elks_mcp.errors import InvalidInput, Misconfigured
@@ -114,7 +115,10 @@ class CallPreparer:
     def _check(self, say: str, prompt: str, digits: int) -> int:
         """Check the arguments of `prepare`, and return the price of a minute."""
         if bool(say.strip()) == bool(prompt.strip()):
-            raise InvalidInput("Give either a text to say or the name of a recording.")
+            raise InvalidInput(
+                "Give either a text to say or the name of a recording.",
+                hint="A text is read aloud. A recording, as in alarm, is played instead of it.",
+            )
         if not 0 <= digits <= MOST_DIGITS:
             raise InvalidInput(f"A call can ask for {MOST_DIGITS} digits at most.")
         per_minute = self._options.call_price_per_minute
@@ -151,7 +155,7 @@ class CallPreparer:
         except SpeechFailed as error:
             raise Misconfigured(
                 f"The program of ELKS_TTS_COMMAND did not speak: {error}.",
-                hint=f"The operator can let it speak: {show_command('doctor')}.",
+                hint=f"The operator can try it: {show_command('doctor')}.",
             ) from None
 
     async def _keep(self, clip: "AudioClip") -> None:
@@ -209,11 +213,12 @@ def _read_prompt(folder: Path | None, name: str) -> "AudioClip":
     from elks_mcp.speech.recordings import NoRecording, list_recordings, read_recording  # noqa: PLC0415
 
     if folder is None:
-        raise Misconfigured("No recordings are configured.", hint="Set ELKS_PROMPTS_DIR to their directory.")
+        raise Misconfigured(
+            "No recordings are configured.", hint="The operator can set ELKS_PROMPTS_DIR to their directory."
+        )
     try:
         return read_recording(folder, name)
     except NoRecording as error:
-        names = ", ".join(list_recordings(folder)) or "none"
-        raise InvalidInput(
-            f"The recording {name[:60]!r} cannot be used. {error}", hint=f"The recordings are: {names}."
-        ) from None
+        names = ", ".join(map(shorten, list_recordings(folder)))
+        hint = f"The recordings are: {names}." if names else "ELKS_PROMPTS_DIR has no recordings."
+        raise InvalidInput(f'The recording "{shorten(name)}" cannot be used. {error}', hint=hint) from None

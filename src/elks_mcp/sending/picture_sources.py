@@ -16,6 +16,8 @@ from elks_mcp.runtime.confined_files import FileNotAllowed, list_confined, read_
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif")
 _DATA_URL = re.compile(r"data:image/[a-z]+;base64,(.*)", re.IGNORECASE | re.DOTALL)
+_WEB_ADDRESS = re.compile(r"https?:/|www\.", re.IGNORECASE)
+_ADVICE = "Name a picture in the operator's directory, as in cat.jpg, and not a path or an address."
 _MOST_LISTED = 10
 
 
@@ -32,9 +34,12 @@ async def read_picture(source: str, folder: Path | None) -> PreparedImage:
     """
     if source[:5].lower() == "data:":
         return await _prepare("given in the call", _read_data_url(source))
+    if _WEB_ADDRESS.match(source):
+        save = "Save it in the operator's directory (ELKS_FILES_DIR), and give its name, as in cat.jpg. "
+        raise _not_fetched(source, f"{save if folder else ''}{_AS_DATA}")
     if folder is None:
         raise InvalidInput(
-            "This server reads no files.",
+            "This server reads no files, so it cannot read a picture from one.",
             hint="Over stdio, the operator can set ELKS_FILES_DIR. Or give a small picture as a data URL.",
         )
     try:
@@ -42,7 +47,18 @@ async def read_picture(source: str, folder: Path | None) -> PreparedImage:
     except FileNotAllowed as error:
         listed = ", ".join(map(shorten, list_confined(folder, PICTURE_ENDINGS, _MOST_LISTED)))
         hint = f"Pictures there: {listed}." if listed else ""
-        raise InvalidInput(f'The file "{shorten(source)}" cannot be used. {error}', hint=hint) from None
+        raise InvalidInput(f'The picture "{shorten(source)}" cannot be used. {error}', hint=hint) from None
+
+
+_AS_DATA = (
+    f"A small picture can be given as a data URL of at most {MOST_PASTED_PICTURE:,} characters: "
+    "data:image/png;base64, and then the picture as base64."
+)
+
+
+def _not_fetched(source: str, hint: str) -> InvalidInput:
+    why = "Pictures are not fetched from web addresses."
+    return InvalidInput(f'The picture "{shorten(source)}" cannot be used. {why}', hint=hint)
 
 
 async def read_local_picture(path: Path) -> PreparedImage:
@@ -52,10 +68,15 @@ async def read_local_picture(path: Path) -> PreparedImage:
         InvalidInput: it cannot be read, or is not a picture that can be sent.
         Misconfigured: Pillow is not installed.
     """
+    if _WEB_ADDRESS.match(path.as_posix()):
+        raise _not_fetched(path.name, "Save it, and name the file, as in cat.jpg.")
     try:
         content = await anyio.to_thread.run_sync(_read_beginning, path)
     except OSError as error:
-        raise InvalidInput(f'The file "{shorten(path.name)}" cannot be read: {error.strerror}.') from None
+        raise InvalidInput(
+            f'The picture "{shorten(path.name)}" cannot be read: {error.strerror}.',
+            hint="Name a PNG, JPEG or GIF file, as in cat.jpg.",
+        ) from None
     return await _prepare(path.name, content)
 
 
@@ -66,8 +87,8 @@ def _read_beginning(path: Path) -> bytes:
 
 def _read_offered(folder: Path, name: str) -> bytes:
     if not name.lower().endswith(PICTURE_ENDINGS):
-        raise FileNotAllowed(f"Its name must end in {', '.join(PICTURE_ENDINGS)}.")
-    return read_confined(folder, name, MOST_FILE_BYTES)
+        raise FileNotAllowed(f"Its name must end in {', '.join(PICTURE_ENDINGS)}, as in cat.jpg.")
+    return read_confined(folder, name, MOST_FILE_BYTES, advice=_ADVICE)
 
 
 def _read_data_url(url: str) -> bytes:

@@ -21,7 +21,7 @@ _MOST_SECONDS = 24 * 3600
 
 
 class UnusableAudio(Exception):
-    """AudioClip cannot be used.
+    """Audio cannot be used.
 
     The message says why, as the end of a sentence, without any of the content.
     """
@@ -29,7 +29,7 @@ class UnusableAudio(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AudioClip:
-    """AudioClip that was checked."""
+    """Audio that was checked."""
 
     content: bytes
     format: AudioFormat

@@ -293,7 +293,7 @@ async def test_over_http_no_file_is_read(box: Sandbox, pictures: Path) -> None:
     async with site(box, environ=more) as served, served.client() as client:
         refused = await call(client, "send_mms", to=PHONE, image="cat.png")
         sent = await call(client, "send_mms", to=PHONE, image=data_url(PNG))
-    assert "This server reads no files." in words(refused)
+    assert "This server reads no files, so it cannot read a picture" in words(refused)
     assert data(sent)["status"] == "sent"
     assert len(posted(box)) == 1
 
