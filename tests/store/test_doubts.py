@@ -12,6 +12,8 @@ from elks_mcp.domain.orders import (
 )
 from elks_mcp.store import Idle, StateLocation
 from elks_mcp.store.doubts import LONGEST
+from elks_mcp.store.store import Store
+from elks_mcp.store.totals import TotalsStore
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, a_draft
 from tests.support.store_cases import EVENING, NONE, QUIET, _unknown
@@ -199,3 +201,47 @@ async def test_no_order_is_judged_by_a_history_that_begins_after_it(
             states.append((await store.orders.get(early.order_id)).state)
         assert OrderState.QUEUED not in states
         assert states[-1] is OrderState.SENT
+
+
+# ── what counts for the budget, and how long ──
+
+DAY = timedelta(hours=24)
+
+
+async def spent(store: Store) -> int:
+    """Return what counts for the daily budget now."""
+    return (await TotalsStore(store.database).sum_up()).spent
+
+
+@on_both_databases
+async def test_p5_a_charge_counts_for_24_hours_from_the_time_at_which_history_says_it_was_accepted(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        claim = await claim_new(store)
+        await store.queue.settle_doubt(claim, "No answer.")
+        clock.advance(3 * MINUTE)
+        accepted = a_message(at=NOON + 2 * MINUTE)
+        await store.doubts.conclude([accepted], read_at=clock.now(), quiet=QUIET, skew=NONE)
+        assert (await store.orders.get(claim.order_id)).state is OrderState.SENT
+        clock.advance(DAY - MINUTE - SECOND)
+        assert (clock.now(), await spent(store)) == (NOON + DAY + 2 * MINUTE - SECOND, PRICE)
+        clock.advance(SECOND)
+        assert await spent(store) == 0
+
+
+@on_both_databases
+async def test_p5_the_price_of_an_order_that_becomes_unknown_counts_for_24_hours_from_then(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    """46elks may have accepted it at any moment until then."""
+    async with opened(location, clock) as store:
+        claim = await claim_new(store)
+        await store.queue.settle_doubt(claim, "No answer.")
+        clock.advance(LONGEST + SECOND)
+        await store.doubts.conclude(None, read_at=clock.now(), quiet=QUIET, skew=NONE)
+        assert (await store.orders.get(claim.order_id)).state is OrderState.UNKNOWN
+        clock.advance(DAY - SECOND)
+        assert await spent(store) == PRICE
+        clock.advance(SECOND)
+        assert await spent(store) == 0
