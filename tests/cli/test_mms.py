@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -86,20 +85,3 @@ def test_the_doctor_says_that_no_price_is_set_if_the_toolset_is_on(
     result = elks.run_command("doctor", **more)
     assert ("ELKS_MMS_PRICE is not set" in result.stdout) is is_noted
     assert "needs pillow" not in result.stdout
-
-
-def test_the_commands_of_the_page_do_what_it_says(
-    elks: SimulatedElks, cat: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "mms.md").read_text("utf-8")
-    blocks = "".join(re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
-    commands = [shlex.split(line)[1:] for line in blocks.splitlines() if line.startswith("elks-mcp ")]
-    assert [command[0] for command in commands] == ["send-mms", "send-mms", "inbox", "image"]
-    monkeypatch.chdir(cat.parent)
-    received = elks.box.receive(PHONE, "", pictures=[draw("JPEG")])
-    for command in commands:
-        words = [received.id if word.startswith("m0") else word for word in command]
-        result = elks.run_command(*words, **PRICED, **READS)
-        assert result.exit_code == 0, result.output
-    assert (cat.parent / "door.jpg").read_bytes() == received.pictures[0].content
-    assert [message.text for message in elks.box.accepted] == ["Så här blev den!"]

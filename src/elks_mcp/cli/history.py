@@ -13,6 +13,7 @@ from elks_mcp.cli.output import measure_columns, say, show_person, wrap
 from elks_mcp.cli.session import Session, explain_sandbox, print_json, session_command
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.models import Direction
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.errors import ElksError
 from elks_mcp.runtime.clock import in_zone
 
@@ -105,11 +106,18 @@ def describe_text(session: Session, entry: HistoryEntry) -> list[str]:
     """Return one text in rows for a person: who and when, and the text behind bars."""
     text = (entry.text if entry.untrusted_text is None else entry.untrusted_text) or ""
     name = f"({entry.untrusted_from}) " if entry.untrusted_from else ""
-    notes = ["(a picture message, which is on 46elks.com)"] if entry.kind == "mms" else []
+    notes = _note_picture(session, entry) if entry.kind == "mms" else []
     if not text.strip() and not notes:
         notes = ["(the text is empty or not kept)"]
     rows = quote_lines(f"{name}{text}", measure_columns()) if name or text.strip() else []
     return [*wrap(_describe_head(session, entry), indent="  "), *notes, *rows]
+
+
+def _note_picture(session: Session, entry: HistoryEntry) -> list[str]:
+    """Return where the picture of an MMS is, in rows."""
+    if Toolset.MMS not in session.app.policy.toolsets:
+        return ["(a picture message, which is on 46elks.com)"]
+    return [f"(a picture message, {entry.id})"]
 
 
 def _describe_head(session: Session, entry: HistoryEntry) -> str:
