@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import httpx2
-from PIL import Image  # type: ignore[import-not-found, unused-ignore]
+from PIL import Image, ImageDraw  # type: ignore[import-not-found, unused-ignore]
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -93,16 +93,25 @@ LINK = WaitingText(
 )
 
 
+PICTURE_SHOTS = (("picture-1280", 1280, 800), ("picture-768", 768, 900), ("picture-360", 360, 740))
+"""Name, width and height."""
+
 CALL_SHOTS = (
+    ("rings-768", 768, 900, False, "#call .take"),
+    ("rings-360", 360, 740, False, "#call .take"),
     ("rings-1280", 1280, 800, False, "#call .take"),
     ("call-360", 360, 740, False, "#call audio"),
     ("call-dark-1280", 1280, 800, True, "#call audio"),
 )
-"""Name, width, height, dark, and the part of the call that is shown; the call is answered after the first."""
+"""Name, width, height, dark, and the part of the call that is shown."""
+
+_ANSWERED_AFTER = "rings-1280"
 
 
-async def take(context: PageContext, use: Callable[[Browser, str], None], *, calls: bool = False) -> None:
-    """Serve a filled sandbox, with a call if `calls`, and take screenshots of its page."""
+async def take(
+    context: PageContext, use: Callable[[Browser, str], None], *, calls: bool = False, pictures: bool = False
+) -> None:
+    """Serve a filled sandbox, with a call or an answer with a picture, and take screenshots of its page."""
     path = find_browser()
     if path is None:
         sys.exit("No Chromium was found.")
@@ -112,6 +121,9 @@ async def take(context: PageContext, use: Callable[[Browser, str], None], *, cal
         await fill(box, client)
     if calls:
         await call(box, GUEST, {"ivr": AUDIO, "1": {"play": "en_US/Thank you."}}, timeout="60")
+    if pictures:
+        box.receive(GUEST, "Så här ser det ut vid hållplatsen", pictures=[draw_picture()])
+        box.clock.advance(timedelta(minutes=1))
     with tempfile.TemporaryDirectory() as profile:
 
         def run(address: str) -> None:
@@ -153,9 +165,29 @@ def shoot_call(browser: Browser, address: str) -> None:
         browser.open(f"{address}/{OPEN}", width=width, height=height, dark=dark)
         browser.wait_for(f"document.querySelector('{part}')?.checkVisibility()")
         shoot(browser, name)
-        if part == "#call .take":
+        if name == _ANSWERED_AFTER:
             browser.evaluate(CLICK.format(part))
             browser.wait_for("document.querySelector('#call audio')")
+
+
+def shoot_picture(browser: Browser, address: str) -> None:
+    """Take the screenshots of `PICTURE_SHOTS`: an answer with a picture."""
+    for name, width, height in PICTURE_SHOTS:
+        browser.open(f"{address}/{OPEN}", width=width, height=height)
+        browser.wait_for("document.querySelector('#screen .bubble img')?.complete")
+        shoot(browser, name)
+
+
+def draw_picture() -> bytes:
+    """Return a picture of a street in the morning, as a phone takes it."""
+    image = Image.linear_gradient("L").resize((480, 360)).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    for left, top in ((20, 150), (150, 90), (280, 130), (380, 170)):
+        draw.rectangle((left, top, left + 90, 360), fill=(90 + left // 4, 60, 50))
+    draw.ellipse((360, 30, 430, 100), fill=(250, 210, 80))
+    target = io.BytesIO()
+    image.save(target, "JPEG", quality=85)
+    return target.getvalue()
 
 
 async def main() -> None:
@@ -164,6 +196,7 @@ async def main() -> None:
     await take(build_context(), shoot_all)
     await take(build_context(LINK), shoot_waiting)
     await take(build_context(), shoot_call, calls=True)
+    await take(build_context(), shoot_picture, pictures=True)
 
 
 if __name__ == "__main__":
