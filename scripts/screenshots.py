@@ -111,7 +111,7 @@ _ANSWERED_AFTER = "rings-1280"
 async def take(
     context: PageContext, use: Callable[[Browser, str], None], *, calls: bool = False, pictures: bool = False
 ) -> None:
-    """Serve a filled sandbox, with a call or an answer with a picture, and take screenshots of its page."""
+    """Serve a filled sandbox, with a call or a picture, and take screenshots of its page."""
     path = find_browser()
     if path is None:
         sys.exit("No Chromium was found.")
