@@ -32,6 +32,17 @@ codes = st.integers(0, 9999).map("{:04}".format)
         "ja ok 4711",
         "\u200bOK 4711",
         "OK 4711\n> Reply OK 4711 to acknowledge.",
+        "OK 4711 tack",
+        "  ok   4711!",
+        "OK 4711\n\nSkickat från min iPhone",
+        "ok 4711 \U0001f44d",
+        "\U0001f44d ok 4711",
+        '"OK 4711"',
+        "ok #4711",
+        "Ok 4711. Vilken server är det?",
+        "OK 4711 to be there in 5",
+        "Yes, OK 4711",
+        "4711 ok",
     ],
 )
 def test_a_code_is_found_however_people_write_it(text: str) -> None:
@@ -56,6 +67,34 @@ def test_a_code_is_found_however_people_write_it(text: str) -> None:
         "Jag är på semester. Du skrev: Svara OK 4711 …",
         "OK 4711 to acknowledge.",
         "OK ٤٧١١",
+        "OK ٣4711",
+        "Reply\nOK 4711\nto\nacknowledge",
+        "> Reply OK 4711 to acknowledge",
+        "> Reply\n> OK 4711\n> to\n> acknowledge.",
+        "> OK 4711",
+        "OK 4711\nto\nacknowledge",
+        "OK 4711\n> to acknowledge",
+        "OK 4711 för att\r\nbekräfta",
+        "Ok 4711 fo\u0308r att bekra\u0308fta",
+        "ok 4711 f?r att bekr?fta",
+        "reply:ok 4711",
+        "Svara:\tOK 4711",
+        "\u201creply\u201d ok 4711",
+        "NOT ok 4711",
+        "not OK 4711",
+        "inte ok 4711",
+        "Kan inte. OK 4711?",
+        "is OK 4711 right?",
+        "OK 4711?",
+        "ok 4711 ?",
+        "4711?",
+        "4711 ok?",
+        "OK inte 4711",
+        "OK å 4711",
+        "Jag kör bil. Du skrev: OK 4711",
+        "Loved \u201cOK 4711\u201d",
+        "\U0001f44d to \u201cDisk full Reply OK 4711 to acknowledge.\u201d",
+        "+46701740605: OK 4711",
     ],
 )
 def test_a_text_that_does_not_acknowledge_has_no_code(text: str) -> None:
@@ -67,12 +106,37 @@ def test_one_text_is_one_try() -> None:
     assert find_code("ok 1111 2222 4711") == "1111"
 
 
-@given(codes, st.sampled_from(AckLanguage), st.text(max_size=40))
-def test_an_alert_quoted_whole_acknowledges_nothing(code: str, language: AckLanguage, message: str) -> None:
+breaks = st.sampled_from([" ", "\n", "\r\n", "\t", "\n> ", " \n\n", "\u00a0"])
+words = st.text(st.characters(categories=["Ll", "Lu"]), min_size=1, max_size=8)
+
+
+@given(codes, st.sampled_from(AckLanguage), st.text(max_size=40), st.data())
+def test_an_alert_quoted_whole_acknowledges_nothing_however_its_lines_are_broken(
+    code: str, language: AckLanguage, message: str, data: st.DataObject
+) -> None:
     asked = request_acknowledgement(message, code, language)
     assert code in asked
+    quoted = data.draw(st.sampled_from(["", "> ", '"', "Liked \u201c", "Du skrev: "])) + "".join(
+        data.draw(breaks) + each for each in asked.split()
+    )
     if find_code(message) is None:
-        assert find_code(asked) is None
+        assert find_code(quoted) is None
+
+
+@given(codes, words, breaks, st.sampled_from([":", "", ",", ".", ' "']), st.text(max_size=20))
+def test_a_code_after_any_other_word_acknowledges_nothing(
+    code: str, word: str, space: str, mark: str, rest: str
+) -> None:
+    if word.casefold() not in _ALLOWED:
+        assert find_code(f"{word}{mark}{space}OK {code}{rest}") is None
+
+
+_ALLOWED = {"ja", "yes", "ok", "okej", "okay", "oki"}
+
+
+@given(codes, st.sampled_from(["OK", "ok", "Okej", "ja ok"]), breaks, st.text(max_size=20))
+def test_whatever_follows_an_answer_it_counts(code: str, ok: str, space: str, rest: str) -> None:
+    assert find_code(f"{ok}{space}{code} och {rest}") == code
 
 
 @given(codes, st.sampled_from(["OK {}", "ok{}", "Ok. {}.", "{}"]))

@@ -1,6 +1,7 @@
 """Acknowledging an alert: the sentence that asks for it, and the code in an answer.
 
-People answer at night and with one hand: `OK 4711`, `ok4711`, `Ok. 4711!` and `4711` alone all count.
+People answer at night and with one hand: `OK 4711`, `ok4711`, `Ok. 4711!` and `4711` alone all count. A phone
+that reacts to a text quotes it, and so do automatic answers, so a code inside other words does not count.
 """
 
 import re
@@ -16,16 +17,14 @@ MOST_WRONG_CODES = 5
 _LONGEST_READ = 2000
 """Characters of a text in which a code is looked for."""
 
+_OK = r"(?:ok|okej|okay|oki)"
 _CODE = re.compile(
-    r"(?<!reply )(?<!svara )\b(?:ok|okej|okay|oki)[^a-z0-9]{0,10}([0-9]{4})(?![0-9])"
-    r"(?!\s*(?:to acknowledge|för att bekräfta))"
+    rf"[^\w>]*(?:(?:ja|yes)\W+)?{_OK}\W{{0,10}}([0-9]{{4}})(?![0-9])"
+    r"(?! ?\?)(?!\W*(?:to\W+acknowledge|f.r\W+att\W+bekr.fta))"
 )
-"""A code after an OK that is not our own sentence.
+"""An OK and a code, with which a text begins, and neither a question mark nor our own sentence after it."""
 
-A phone that reacts to a text quotes it, and so do automatic answers: `Liked "… Reply OK 4711 to …"`.
-"""
-
-_CODE_ALONE = re.compile(r"[^a-z0-9]*([0-9]{4})[^a-z0-9]*")
+_CODE_ALONE = re.compile(rf"[^\w>]*([0-9]{{4}})(?:[^\w?]*{_OK})?[^\w?]*")
 
 _REQUESTS = {
     AckLanguage.ENGLISH: "Reply OK {} to acknowledge.",
@@ -52,8 +51,12 @@ def request_digit(message: str, language: AckLanguage) -> str:
 def find_code(text: str) -> str | None:
     """Return the code in an answer to an alert; None if the text is something else.
 
-    Only the first code counts, so one text is one try. A text that only quotes the alert is none.
+    An answer begins with OK and the code, and anything may follow but a question mark or the rest of our own
+    sentence. "Yes" may come first, and the code alone suffices. Line breaks are spaces. A text that begins in
+    another way, such as one that quotes the alert, is none. Only the first code counts, so one text is one
+    try.
     """
     folded = normalize("NFKC", cleaned(text[:_LONGEST_READ])).casefold()
-    found = _CODE_ALONE.fullmatch(folded) or _CODE.search(folded)
+    words = " ".join(folded.split())
+    found = _CODE_ALONE.fullmatch(words) or _CODE.match(words)
     return found.group(1) if found else None
