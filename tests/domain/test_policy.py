@@ -88,7 +88,7 @@ def test_a_dry_run_is_lifted_only_if_a_person_may_and_can_be_asked(
 
 def test_p1_a_server_in_dry_run_schedules_nothing() -> None:
     with pytest.raises(NotApproved, match="would not send the text at its time") as refusal:
-        check_liftable(Policy(sender=SHOP), can_ask=True, is_later=True)
+        check_liftable(Policy(sender=SHOP), can_ask=True, undone="send the text at its time")
     assert "DRY_RUN=false" in refusal.value.hint
 
 

@@ -18,7 +18,7 @@ async def test_one_call_alerts_until_somebody_answers(tmp_path: Path, era: Era) 
     async with open_team(tmp_path, era, person) as team:
         alert = await team.alert()
         assert alert["status"] == "running"
-        assert alert["summary"].startswith("Running: step 0 of 2; next: text Åsa Lind now, unless")
+        assert alert["summary"].startswith("Running: 0 of 2 steps done; next: text Åsa Lind now, unless")
         await team.pass_time(6)
         assert team.reached == [FIRST, SECOND_PERSON]
         team.box.receive(SECOND_PERSON, f"ok {await team.code(alert)}")

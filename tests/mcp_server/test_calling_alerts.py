@@ -176,6 +176,6 @@ async def test_a_digit_after_the_end_is_recorded_as_late_and_opens_nothing(tmp_p
         await team.pass_time(1)
         late = await team.check(alert)
         assert late["status"] == "ended"
-        assert any("Åsa Lind acknowledged it after its end" in each for each in late["notes"])
+        assert any("acknowledged after its end by Åsa Lind" in each for each in late["notes"])
         await team.pass_time(30)
         assert [each["to"] for each in called(team.box)] == [FIRST]

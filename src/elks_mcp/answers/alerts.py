@@ -9,12 +9,12 @@ from elks_mcp.answers.people import People, read_people
 from elks_mcp.answers.structured import Answer, MoneyField, StructuredAnswer
 from elks_mcp.answers.text_list import LEFT_OUT
 from elks_mcp.app import App
-from elks_mcp.domain.alert_questions import describe_next, describe_path
+from elks_mcp.domain.alert_questions import describe_next, describe_path, explain_caps
 from elks_mcp.domain.alerts import AckMeans, Alert, AlertAttempt, AlertPlan
 from elks_mcp.domain.escalation import AlertState
 from elks_mcp.domain.orders import Effect, of_effect
 from elks_mcp.domain.phone import Number
-from elks_mcp.domain.wording import format_time_in
+from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.workflows.alerts import Alerts
 
 DRY_RUN_STATUS = "dry run"
@@ -60,7 +60,10 @@ class AlertAnswer(Answer):
     def in_words(self) -> str:
         """Return the status, what became of each step, and the notes."""
         about = f"Alert {self.alert_id}. " if self.alert_id else ""
-        lines = [self.summary, f"{about}Spent {self.spent} of at most {self.most}."]
+        most = f"of at most {self.most}"
+        if self.spent.amount > self.most.amount:
+            most = f"instead of at most {self.most}, because 46elks charged more than was reserved"
+        lines = [self.summary, f"{about}Spent {self.spent} {most}."]
         lines += [
             f"- Step {each.step}: {each.to} by {each.by}: {each.status}{f'. {each.why}' if each.why else ''}"
             for each in self.steps
@@ -112,13 +115,22 @@ def _summarize(alert: Alert, people: People, zone: tzinfo | None) -> str:
     if alert.state is AlertState.ACKNOWLEDGED:
         by, how = _name(alert.acknowledged_by, people), alert.acknowledged_how or AckMeans.PERSON
         return f"Acknowledged by {by}{_HOW[how]}. Nobody else is alerted."
+    if alert.state is AlertState.WAITING:
+        return _summarize_waiting(alert, zone)
     return _SUMMARIES[alert.state].format(alert.reason)
 
 
+def _summarize_waiting(alert: Alert, zone: tzinfo | None) -> str:
+    until = f"until {format_time_in(zone, alert.ends_at)}. Nobody was alerted yet."
+    if alert.is_approved:
+        return f"Waiting: a person approved it, and a server can start it {until}"
+    code = f" {alert.approval_code}" if alert.approval_code else ""
+    return f"Waiting for approval{code}: a person can approve it {until}"
+
+
 _SUMMARIES = {
-    AlertState.WAITING: "Waiting: a person has to approve it, and nobody was alerted.",
     AlertState.UNANSWERED: "Unanswered: nobody acknowledged it. {} Tell the user.",
-    AlertState.FAILED: "Failed: nobody was paged. {} Tell the user.",
+    AlertState.FAILED: "Failed: {} Tell the user.",
     AlertState.EXPIRED: "Expired: nobody was alerted. {}",
     AlertState.ENDED: "Ended: {}",
 }
@@ -127,7 +139,8 @@ _HOW = {AckMeans.TEXT: " by text", AckMeans.CALL: " by a digit in a call", AckMe
 
 
 def _summarize_running(alert: Alert, people: People, zone: tzinfo | None) -> str:
-    done = f"step {alert.position} of {alert.path.length if alert.path else alert.position}"
+    steps = format_count(alert.path.length, "step") if alert.path else "its steps"
+    done = f"{alert.position} of {steps} done"
     goes_on = describe_next(alert, people.label)
     at = f" at about {format_time_in(zone, alert.next_at)}" if alert.next_at and alert.position else " now"
     rest = f"next: {goes_on}{at}" if goes_on else f"it ends{at}"
@@ -150,10 +163,10 @@ def _describe_attempt(attempt: AlertAttempt, people: People) -> AlertStep:
 
 
 def _list_notes(plan: AlertPlan, people: People) -> tuple[str, ...]:
-    """Return who is left out, and what the guards warn of."""
+    """Return who is left out, what the guards warn of, and what the caps mean."""
     left_out = [f"Left out: {people.label(each.to.e164)}. {each.reason}" for each in plan.left_out]
     warnings = [f"Note: {each.reason}" for each in of_effect(plan.findings, Effect.WARN)]
-    return (*left_out, *warnings)
+    return (*left_out, *warnings, *(f"Note: {each}" for each in explain_caps(plan)))
 
 
 def _list_answers(alert: Alert, people: People) -> list[str]:
@@ -164,5 +177,5 @@ def _list_answers(alert: Alert, people: People) -> list[str]:
         for each in alert.blocked
     ]
     if alert.late_at:
-        lines.append(f"{_name(alert.late_by, people)} acknowledged it after its end.")
+        lines.append(f"It was acknowledged after its end by {_name(alert.late_by, people)}.")
     return lines

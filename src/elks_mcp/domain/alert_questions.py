@@ -42,11 +42,13 @@ def write_alert_question(
     about = [
         *(f"{number}. {line}" for number, line in enumerate(describe_stages(plan, contacts), 1)),
         *(f"Left out: {_name(each.to, contacts)}. {each.reason}" for each in plan.left_out),
-        f"You are asked because of: {name_guards(tuple(reasons))}.",
+        *([f"You are asked because of: {name_guards(tuple(reasons))}."] if reasons else []),
         *(f"- {each.in_words}" for each in reasons),
         *(f"- Note: {each.reason}" for each in of_effect(plan.findings, Effect.WARN)),
+        *(f"- Note: {each}" for each in explain_caps(plan)),
     ]
-    last = f"Alert {plan.id}, digest {plan.digest[:12]}. It costs at most {plan.most}."
+    name = f"Alert {plan.id}, digest {plan.digest[:12]}" if plan.id else "The text gets a code of its own"
+    last = f"{name}. It costs at most {plan.most}."
     quoted = quote_lines(text, columns or FORM_COLUMNS)
     if columns is None:
         above, below = [first, f"{cost} {begin}"], [end, *about, last]
@@ -64,13 +66,30 @@ def describe_stages(plan: AlertPlan, contacts: Contacts) -> list[str]:
     ]
 
 
+def explain_caps(plan: AlertPlan) -> list[str]:
+    """Return what the caps of an alert cut off, and what the most that it can cost assumes."""
+    path, notes = plan.path, []
+    if path.price > plan.most:
+        notes.append(f"The whole path costs {path.price}; steps beyond {plan.most} are skipped.")
+    if path.duration > plan.time_cap:
+        takes = f"{format_exactly(path.duration)}; the alert ends after {format_exactly(plan.time_cap)}"
+        notes.append(f"The whole path takes {takes}.")
+    if plan.spoken and any(stage.means is Means.CALL for stage in path.stages):
+        minutes = format_count(plan.spoken.parts, "minute")
+        notes.append(
+            f"The sum counts {minutes} for each call. If 46elks charges more for one, the alert can cost "
+            "more by that difference; steps for which the rest does not suffice are skipped."
+        )
+    return notes
+
+
 def describe_path(path: EscalationPath, label: Callable[[str], str]) -> str:
     """Return a path in one sentence's end: `text Åsa, wait 5 minutes, text Bo, wait 10 minutes`.
 
     `label`: returns how people are named.
     """
     steps = ", ".join(_describe_stage(stage, label) for stage in path.stages)
-    return f"{steps}, {path.rounds} times" if path.rounds > 1 else steps
+    return f"{steps}, all of this {path.rounds} times" if path.rounds > 1 else steps
 
 
 def _describe_stage(stage: Stage, label: Callable[[str], str]) -> str:

@@ -142,10 +142,11 @@ def describe_size(order: Order) -> str:
     return f"{size}, {order.price}" if size else str(order.price)
 
 
-def check_liftable(policy: Policy, *, can_ask: bool, is_later: bool = False) -> None:
+def check_liftable(policy: Policy, *, can_ask: bool, undone: str = "") -> None:
     """Check that a person could approve sending one text although the server is in dry run.
 
-    `can_ask`: whether the client can ask a person. `is_later`: whether the text has a send time.
+    `can_ask`: whether the client can ask a person. `undone`: what a server in dry run does not do even if a
+    person approves it, such as "send the text at its time"; "" if it does it.
 
     Raises:
         NotApproved: the rules forbid asking, or the client cannot ask, or the text would not be sent.
@@ -164,10 +165,8 @@ def check_liftable(policy: Policy, *, can_ask: bool, is_later: bool = False) -> 
             "This server is in dry run, and no person can be asked here to send for real.",
             hint=_TURN_LIVE,
         )
-    if is_later:
-        raise NotApproved(
-            "This server is in dry run, so it would not send the text at its time.", hint=_TURN_LIVE
-        )
+    if undone:
+        raise NotApproved(f"This server is in dry run, so it would not {undone}.", hint=_TURN_LIVE)
 
 
 def reasons_to_ask(

@@ -1,6 +1,6 @@
 """Alerts as a sandbox's page shows them: what a person decides about."""
 
-from elks_mcp.domain.alert_questions import describe_stages
+from elks_mcp.domain.alert_questions import describe_stages, explain_caps
 from elks_mcp.domain.alerts import AlertPlan
 from elks_mcp.domain.approval import explain_unnamed_reason, reasons_to_ask
 from elks_mcp.domain.cleaning import has_invisible
@@ -8,7 +8,7 @@ from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.orders import Effect, of_effect
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Policy
-from elks_mcp.domain.wording import format_duration
+from elks_mcp.domain.wording import format_exactly
 from elks_mcp.sandbox.page_context import WaitingText
 
 
@@ -26,11 +26,12 @@ def describe_alert(plan: AlertPlan, code: str, policy: Policy, contacts: Contact
         reasons=(
             *(each.in_words for each in asked),
             *(f"Note: {each.reason}" for each in of_effect(plan.findings, Effect.WARN)),
+            *(f"Note: {each}" for each in explain_caps(plan)),
         ),
         details={
             **steps,
             **rounds,
-            "At most": f"{plan.most}, {format_duration(plan.time_cap)}",
+            "At most": f"{plan.most}, {format_exactly(plan.time_cap)}",
             **hidden,
             "Alert": plan.id,
         },

@@ -123,7 +123,8 @@ class Planner:
         self.setup.require_clear_names()
         if lifts:
             may_ask = can_ask or self.setup.approval_page is not None
-            check_liftable(self.policy, can_ask=may_ask, is_later=draft.send_at is not None)
+            undone = "send the text at its time" if draft.send_at else ""
+            check_liftable(self.policy, can_ask=may_ask, undone=undone)
         await self.refresh_history()
         prior = await self.orders.find_prior(draft)
         if prior.repeated:

@@ -189,6 +189,8 @@ class AlertPlanner:
         priced: dict[_Target, Contacting] = {}
         left_out: list[LeftOutPerson] = []
         findings: list[Finding] = []
+        known_of: set[tuple[Number, str, Effect]] = set()
+        """The guards that found something about each person, in the text or in the call."""
         for ((to, means), draft), recall in zip(drafts.items(), known.recalls, strict=True):
             estimate = estimates[price_class(draft)]
             if isinstance(estimate, ProviderError):
@@ -201,7 +203,8 @@ class AlertPlanner:
                 continue
             parts = estimate.parts or draft.payload.parts
             priced[to, means] = Contacting(to=to, price=estimate.price, parts=parts)
-            findings += found
+            findings += (each for each in found if (to, each.guard, each.effect) not in known_of)
+            known_of |= {(to, each.guard, each.effect) for each in found}
         if not priced:
             raise Refused(" ".join(dict.fromkeys(each.reason for each in left_out)))
         findings += self._find_many(len({to for to, _ in priced}))

@@ -93,7 +93,7 @@ class Alerts:
         policy = self.planner.policy
         if request.dry_run or not policy.live:
             if request.dry_run is False:
-                check_liftable(policy, can_ask=True, is_later=True)
+                check_liftable(policy, can_ask=True, undone="alert anybody")
             return AlertDryRun(await self.alert_planner.build(request))
         self.planner.setup.require_clear_names()
         await self._require_carrier()
