@@ -142,7 +142,7 @@ def show(configuration: Configuration, number: str, *, as_json: bool) -> int:
     """Show how far an alert is: who was reached, what comes next, who answered, and its code."""
 
     def find(state: State) -> AlertRecord | None:
-        return state.query(lambda database: AlertAdmin(database).find(number))
+        return state.query(lambda database: AlertAdmin(database).examine(number))
 
     record = find(State(configuration))
     if record is None:

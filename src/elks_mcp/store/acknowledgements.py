@@ -17,7 +17,7 @@ from elks_mcp.domain.escalation import AlertState
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import NEVER_SENT, OrderState
 from elks_mcp.domain.phone import is_e164
-from elks_mcp.store.alerts import acknowledge
+from elks_mcp.store.alert_ending import acknowledge
 from elks_mcp.store.arrivals import find_stored
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import alert_attempts, alerts, orders

@@ -11,7 +11,8 @@ from sqlalchemy import Row, Select, select, update
 
 from elks_mcp.domain.alerts import AckMeans, Alert, AlertPlan
 from elks_mcp.domain.escalation import AlertState
-from elks_mcp.store.alert_ending import end_alert
+from elks_mcp.store.alert_digits import list_late_digits
+from elks_mcp.store.alert_ending import acknowledge, end_alert
 from elks_mcp.store.alert_rows import (
     check_alert_digest,
     has_alert_number,
@@ -19,7 +20,6 @@ from elks_mcp.store.alert_rows import (
     parse_alert_plan,
     unknown_alert,
 )
-from elks_mcp.store.alerts import acknowledge
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, alerts
 from elks_mcp.store.db.transactions import reading, writing
@@ -49,6 +49,21 @@ class AlertAdmin:
         """Return an alert by its id or approval code; None if there is none."""
         row = tx.first(_all().where(has_alert_number(number)))
         return _build_record(tx, row) if row else None
+
+    @writing
+    def examine(self, tx: Tx, number: str) -> AlertRecord | None:
+        """Return an alert by its id or approval code, with a digit that was pressed after its end.
+
+        None if there is none.
+        """
+
+        def record_late(row: Row[Any]) -> None:
+            for late in list_late_digits(tx):
+                if late.alert_id == row.id:
+                    acknowledge(tx, row, AckMeans.CALL, late.number_hash)
+
+        is_known = tx.first(_all().where(has_alert_number(number))) is not None
+        return _change(tx, number, record_late) if is_known else None
 
     @reading
     def list_waiting(self, tx: Tx) -> list[AlertRecord]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, exists, or_, select, update
 
+from elks_mcp.domain.alerts import AckMeans
 from elks_mcp.domain.escalation import OPEN_STATES, AlertState
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.store.alert_rows import parse_alert_plan, write_alert_plan
@@ -30,6 +31,34 @@ def end_alert(tx: Tx, row: Row[Any], state: AlertState, **changes: Any) -> bool:
     release_audio(tx, plan.spoken)
     tx.announce()
     return True
+
+
+def acknowledge(tx: Tx, row: Row[Any], how: AckMeans, number_hash: str | None) -> None:
+    """Acknowledge an alert that runs; one that is over gets a late acknowledgement.
+
+    A person who acknowledged it in time, or pressed the digit late, changes nothing by doing so again.
+    """
+    if row.state == AlertState.RUNNING:
+        done = {"acknowledged_by": number_hash, "acknowledged_how": how}
+        end_alert(tx, row, AlertState.ACKNOWLEDGED, **done)
+    elif row.state not in OPEN_STATES and not _is_repeat(row, how, number_hash):
+        late = {"late_by": number_hash, "late_at": tx.now}
+        tx.execute(update(alerts).where(alerts.c.id == row.id).values(**late))
+
+
+def _is_repeat(row: Row[Any], how: AckMeans, number_hash: str | None) -> bool:
+    """Return whether this person acknowledged it before: each report of a call has its digit."""
+    in_time = row.state == AlertState.ACKNOWLEDGED and row.acknowledged_by == number_hash
+    again_late = how is AckMeans.CALL and row.late_at is not None and row.late_by == number_hash
+    return again_late or (in_time and (number_hash is not None or row.acknowledged_how == how))
+
+
+def find_called(tx: Tx, order_id: str | None) -> str | None:
+    """Return the hash of the number that a call of an alert reached; None without an order."""
+    if order_id is None:
+        return None
+    hashes = select(alert_attempts.c.recipient_hash).where(alert_attempts.c.order_id == order_id)
+    return tx.execute(hashes).scalars().first()
 
 
 def _cancel_orders(tx: Tx, alert_id: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Row, func, insert, select, update
 from elks_mcp.domain.alerts import Alert, AlertPlan
 from elks_mcp.domain.escalation import AlertState
 from elks_mcp.domain.orders import Approval, Approver, Estimate, Quote
+from elks_mcp.store.alert_digits import LateDigit, list_late_digits
 from elks_mcp.store.alert_ending import end_alert, expire_alerts
 from elks_mcp.store.alert_rows import get_alert_row, parse_alert, parse_alert_plan, sum_charges
 from elks_mcp.store.alerts import is_alert_of
@@ -110,6 +111,11 @@ class AlertRuns:
         ours = alerts.c.account_id == tx.account_id
         is_open = is_alert_of(tx, AlertState.RUNNING) | is_alert_of(tx, AlertState.WAITING)
         return tx.first(select(alerts.c.id).where(ours, is_open | alerts.c.unreported).limit(1)) is not None
+
+    @reading
+    def list_late_digits(self, tx: Tx) -> list[LateDigit]:
+        """List the digits that acknowledge alerts that are over, and are not recorded as late."""
+        return list_late_digits(tx)
 
     @deciding
     def expire(self, tx: Tx) -> None:

@@ -20,7 +20,7 @@ from elks_mcp.domain.models import Recall
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Draft
 from elks_mcp.errors import InvalidInput, NotApproved, Refused
-from elks_mcp.store.alert_ending import end_alert, expire_alerts
+from elks_mcp.store.alert_ending import acknowledge, end_alert, expire_alerts, find_called
 from elks_mcp.store.alert_rows import (
     check_alert_digest,
     get_alert_row,
@@ -184,24 +184,8 @@ class AlertStore:
             NotFound: there is no such alert.
         """
         row = get_alert_row(tx, number, lock=True)
-        acknowledge(tx, row, AckMeans.CALL if order_id else AckMeans.PERSON, _find_called(tx, row, order_id))
+        acknowledge(tx, row, AckMeans.CALL if order_id else AckMeans.PERSON, find_called(tx, order_id))
         return parse_alert(tx, get_alert_row(tx, number))
-
-
-def acknowledge(tx: Tx, row: Row[Any], how: AckMeans, number_hash: str | None) -> None:
-    """Acknowledge an alert that runs; one that is over gets a late acknowledgement."""
-    if row.state == AlertState.RUNNING:
-        done = {"acknowledged_by": number_hash, "acknowledged_how": how}
-        end_alert(tx, row, AlertState.ACKNOWLEDGED, **done)
-    elif row.state not in OPEN_STATES:
-        late = {"late_by": number_hash, "late_at": tx.now}
-        tx.execute(update(alerts).where(alerts.c.id == row.id).values(**late))
-
-
-def _find_called(tx: Tx, row: Row[Any], order_id: str | None) -> str | None:
-    attempts = parse_alert(tx, row).attempts if order_id else ()
-    called = next((each.to for each in attempts if each.order_id == order_id and each.to), None)
-    return tx.hasher.number(called.e164) if called else None
 
 
 def _find_prior(tx: Tx, caller: str, identity: tuple[str, ...], key: str) -> Row[Any] | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from elks_mcp.domain.alerts import ALERT_APPROVAL_TIMEOUT, Alert, AlertPlan
 from elks_mcp.domain.approval import check_liftable, choose_approver, reasons_to_ask
-from elks_mcp.domain.escalation import AlertState
+from elks_mcp.domain.escalation import OPEN_STATES, AlertState
 from elks_mcp.domain.guards import is_on
 from elks_mcp.domain.orders import Approver, Effect, Finding
 from elks_mcp.domain.policy import Confirm
@@ -198,9 +198,19 @@ class Alerts:
     # ── following and ending ──
 
     async def get(self, alert_id: str) -> Alert:
-        """Return the caller's alert. Raises NotFound if the caller has no such alert."""
+        """Return the caller's alert, with a digit that was pressed after its end.
+
+        Raises:
+            NotFound: the caller has no such alert.
+        """
         store = await self.planner.storage.open()
-        return await store.alerts.get(alert_id, caller=self.caller)
+        alert = await store.alerts.get(alert_id, caller=self.caller)
+        if alert.state in OPEN_STATES or alert.late_at:
+            return alert
+        for late in await store.alert_runs.list_late_digits():
+            if late.alert_id == alert.id:
+                return await store.alerts.acknowledge(alert.id, late.order_id)
+        return alert
 
     async def find_reason_to_ask(self, alert: Alert) -> Finding | None:
         """Return why a person has to approve the end of an alert; None if no person has to.

@@ -175,6 +175,8 @@ class Escalations:
             if digits == ACKNOWLEDGING_DIGIT and (alert := await store.alerts.find_of_order(order_id)):
                 await store.alerts.acknowledge(alert.id, order_id)
             self._changed_calls.discard(order_id)
+        for late in await store.alert_runs.list_late_digits():  # another process recorded them
+            await store.alerts.acknowledge(late.alert_id, late.order_id)
 
     async def _start_approved(self, store: "Store") -> None:
         """Start the alerts that a person approved outside the client."""
