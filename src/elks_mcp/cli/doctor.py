@@ -22,6 +22,7 @@ from elks_mcp.cli.cap_checks import TEST_NUMBER
 from elks_mcp.cli.doctor_calls import check_calls
 from elks_mcp.cli.doctor_cap import check_cap
 from elks_mcp.cli.doctor_contacts import check_contacts
+from elks_mcp.cli.doctor_escalation import check_escalation
 from elks_mcp.cli.doctor_settings import (
     Check,
     compare_numbers,
@@ -105,7 +106,7 @@ async def _run_checks(configuration: Configuration) -> AsyncGenerator[Check]:
         yield check
     async with _open(configuration) as app:
         found = await _check_provider(app)  # a sandbox of another process is known only after a request
-        calls = await check_calls(app)
+        calls = [*await check_calls(app), *await check_escalation(app)]
         for check in (_check_mode(app), *await check_contacts(app), *found, *calls):
             yield check
     yield await anyio.to_thread.run_sync(_check_server)

@@ -8,25 +8,23 @@ from pathlib import Path
 
 import click
 
-from elks_mcp.answers.alerts import build_alerts
-from elks_mcp.app import App
 from elks_mcp.cli.alert_trial import test
 from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import say
+from elks_mcp.cli.policy_checks import list_policy_faults
 from elks_mcp.cli.session import Session, print_json, session_command
 from elks_mcp.cli.state import State
-from elks_mcp.domain.acknowledgements import request_digit
 from elks_mcp.domain.alert_questions import describe_next
 from elks_mcp.domain.alerts import Alert
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import visible
-from elks_mcp.domain.escalation import AlertState, Means
+from elks_mcp.domain.escalation import AlertState
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.wording import format_count, format_time_in
-from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
+from elks_mcp.errors import Misconfigured, NotFound
 from elks_mcp.settings import Configuration
 from elks_mcp.store.alert_admin import AlertAdmin, AlertRecord
 from elks_mcp.workflows.alerts import ENDED_BY_PERSON
@@ -65,8 +63,7 @@ def check(session: Session, *, file: Path | None) -> int:
     if path is None:
         raise Misconfigured("No policy file is named.", hint="Name one, or set ELKS_ESCALATION.")
     found = read_policies(read_policy_file(path))
-    unknown = session.do(_list_unknown, session.app, found)
-    faults = sorted([*found.faults, *unknown, *_list_uncallable(session.app, found)])
+    faults = session.do(list_policy_faults, session.app, found)
     if session.as_json:
         print_json(
             {
@@ -78,31 +75,6 @@ def check(session: Session, *, file: Path | None) -> int:
     else:
         _print_check(path, found, faults)
     return ExitCode.FAILED if faults else ExitCode.DONE
-
-
-async def _list_unknown(app: App, found: PolicyFile) -> list[PolicyFault]:
-    """List the people and groups that the contacts do not have."""
-    faults = []
-    for policy in found.policies.values():
-        for number, step in enumerate(policy.steps):
-            try:
-                await build_alerts(app).alert_planner.find_people(step.whom)
-            except InvalidInput as error:
-                faults.append(PolicyFault(found.lines[policy.name, number], str(error)))
-    return faults
-
-
-def _list_uncallable(app: App, found: PolicyFile) -> list[PolicyFault]:
-    """List what this server lacks for calls, at the first step of each policy that calls people."""
-    faults: list[PolicyFault] = []
-    for policy in found.policies.values():
-        calling = (number for number, step in enumerate(policy.steps) if Means.CALL in step.means)
-        if (number := next(calling, None)) is None:
-            continue
-        line = found.lines[policy.name, number]
-        obstacles = app.calls.preparer.list_obstacles(request_digit("", policy.language))
-        faults += [PolicyFault(line, f"It calls people. {each} {each.hint}") for each in obstacles]
-    return faults
 
 
 def _print_check(path: Path, found: PolicyFile, faults: list[PolicyFault]) -> None:
