@@ -13,6 +13,7 @@ STORE, RACES, SCHEDULE, WINDOWS, CRASHES, OUTBOX, ELKS_PATH = (
     "tests/sending",
     "tests/elks",
 )
+ALERTS = "tests/workflows/test_escalation.py"
 BATCHES, PLANNING, PAUSES = (
     "tests/sending/test_batches.py",
     "tests/sending/test_batch_plans.py",
@@ -518,5 +519,116 @@ MUTANTS = (
         (("(is_anothers or row.is_hidden)", "is_anothers"),),
         "tests/web/test_hidden_texts.py",
         "never_sent_twice",
+    ),
+    Mutant(
+        "a text from another number acknowledges an alert",
+        "store/acknowledgements.py",
+        (
+            (
+                "alert_attempts.c.recipient_hash == number_hash,\n            alert_attempts.c.at",
+                "alert_attempts.c.at",
+            ),
+        ),
+        ALERTS,
+        "only_a_number_that_the_alert_reached",
+    ),
+    Mutant(
+        "a code can be guessed without end",
+        "store/acknowledgements.py",
+        (("if row.wrong_codes < MOST_WRONG_CODES:", "if row:"),),
+        ALERTS,
+        "five_wrong_codes",
+    ),
+    Mutant(
+        "four wrong codes are too many",
+        "domain/acknowledgements.py",
+        (("MOST_WRONG_CODES = 5", "MOST_WRONG_CODES = 4"),),
+        ALERTS,
+        "four_wrong_codes",
+    ),
+    Mutant(
+        "a code after other words acknowledges an alert",
+        "domain/acknowledgements.py",
+        (("_CODE.match(words)", "_CODE.search(words)"),),
+        "tests/domain/test_acknowledgements.py",
+        "does_not_acknowledge",
+    ),
+    Mutant(
+        "a step of an alert is skipped",
+        "store/alert_runs.py",
+        (('moved = {"position": position + 1', 'moved = {"position": position + 2'),),
+        ALERTS,
+        "goes_on_to_the_next_person and sqlite",
+    ),
+    Mutant(
+        "a step of an alert is done twice",
+        "store/alert_runs.py",
+        (
+            (
+                "row.state == AlertState.RUNNING and row.position == position",
+                "row.state == AlertState.RUNNING",
+            ),
+        ),
+        "tests/workflows/test_alerts_stored.py",
+        "placed_once_whoever_asks and sqlite",
+    ),
+    Mutant(
+        "an acknowledged alert goes on",
+        "store/alert_runs.py",
+        (("row.state == AlertState.RUNNING and row.position == position", "row.position == position"),),
+        "tests/workflows/test_alerts_stored.py",
+        "no_step_after_an_acknowledgement and sqlite",
+    ),
+    Mutant(
+        "an alert beyond its cost cap",
+        "store/alert_runs.py",
+        (("_OVER_CAP if person.price.units > left", "_OVER_CAP if person.price.units > left + 10**9"),),
+        ALERTS,
+        "costs_at_most_its_cap",
+    ),
+    Mutant(
+        "an alert beyond its time cap",
+        "domain/escalation.py",
+        (("if now >= progress.ends_at:", "if now > progress.ends_at:"),),
+        "tests/domain/test_escalation.py",
+        "time_cap_ends",
+    ),
+    Mutant(
+        "a late acknowledgement changes the end of an alert",
+        "store/alert_ending.py",
+        (
+            ("    if row.state not in OPEN_STATES:\n        return False\n", ""),
+            ("    if row.state == AlertState.RUNNING:\n        done", "    if row:\n        done"),
+        ),
+        ALERTS,
+        "late_acknowledgement_is_recorded",
+    ),
+    Mutant(
+        "a digit that another process received is lost",
+        "workflows/escalation.py",
+        (("for late in await store.alert_runs.list_late_digits():", "for late in []:"),),
+        "tests/workflows/test_late_digits.py",
+        "that_carries_alerts_on_records and sqlite",
+    ),
+    Mutant(
+        "an alert that no server carries on keeps its text",
+        "store/alert_ending.py",
+        (("_LEFT_AFTER = timedelta(hours=1)", "_LEFT_AFTER = timedelta(hours=9)"),),
+        "tests/workflows/test_alerts_left_alone.py",
+        "no_server_carries_on and sqlite",
+    ),
+    Mutant(
+        "the audio of an alert goes with its first call",
+        "store/audio_expiry.py",
+        ((" or _has_open_alert(tx, spoken.audio):", ":"),),
+        "tests/workflows/test_audio_of_alerts.py",
+        "stored_for_hours and sqlite",
+    ),
+    Mutant(
+        "the time cap that a person approves is rounded",
+        "domain/alert_questions.py",
+        (("{plan.most} and {format_exactly(plan.time_cap)}.", "{plan.most} and {plan.time_cap}."),),
+        "tests/domain/test_alert_questions.py",
+        "person_approves_are_exact",
     ),
 )

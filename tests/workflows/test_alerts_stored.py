@@ -197,6 +197,19 @@ async def test_p4_a_stage_is_placed_once_whoever_asks(location: StateLocation) -
 
 
 @on_both_databases
+async def test_p4_no_step_after_an_acknowledgement_is_placed_by_a_server_that_decided_before(
+    location: StateLocation,
+) -> None:
+    async with WorldBackend(World(location)).running() as store:
+        alert = await store.alerts.raise_unasked(a_plan(), ("jour", "Hej"), "", allow)
+        await store.alert_runs.place(alert.id, 0, allow)
+        await store.alerts.acknowledge(alert.id)
+        assert await store.alert_runs.place(alert.id, 1, allow) is None
+        assert not await store.alert_runs.finish(alert.id, 1, AlertState.UNANSWERED, "Late.")
+        assert (await store.alerts.get(alert.id)).state is AlertState.ACKNOWLEDGED
+
+
+@on_both_databases
 async def test_p4_a_text_under_way_at_the_end_of_its_alert_does_not_go_back_to_the_queue(
     location: StateLocation,
 ) -> None:
