@@ -6,6 +6,8 @@ A step is each statement and each commit, each request as it sets out and each a
 `test_crash_points.py`. A new process on the same database goes on, and its caller asks again.
 """
 
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -53,14 +55,17 @@ CALLING = f"""
 policies:
   jour:
     steps:
-      - {{whom: {FIRST.e164}, by: [sms, call], wait: 4}}
-      - {{whom: {SECOND_PERSON.e164}, by: call, wait: 4}}
+      - {{whom: {FIRST.e164}, by: [sms, call], wait: 6}}
+      - {{whom: {SECOND_PERSON.e164}, by: call, wait: 6}}
     cost_cap: 50
 """
 """The first presses 2."""
 
 BOTH = [FIRST.e164, SECOND_PERSON.e164]
-TRYING = timedelta(seconds=30)
+POLL = timedelta(minutes=1)
+"""How often an answer is looked for: seldom, so that a life has few steps that do the same."""
+
+TRYING = timedelta(seconds=90)
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ async def live(scenario: Scenario, world: World, steps: Steps) -> None:
     try:
         async with backend.opened() as store:
             steps.listen(store)
-            pager = Pager(backend, scenario.path)
+            pager = Pager(backend, scenario.path, poll=POLL)
             async with backend.outbox.running(), pager.escalations.running():
                 await settle(pager, scenario, await raise_alert(pager, scenario))
     except BaseException as error:
@@ -154,7 +159,7 @@ async def see_to_the_rest(scenario: Scenario, world: World) -> Alert:
     backend = WorldBackend(world)
     backend.reads_history = True
     async with backend.running() as store:
-        pager = Pager(backend, scenario.path)
+        pager = Pager(backend, scenario.path, poll=POLL)
         async with pager.escalations.running():
             alert = await raise_alert(pager, scenario)
             await settle(pager, scenario, alert)
@@ -209,12 +214,39 @@ async def go_wrong(
     return steps.taken
 
 
-def sample(scenario: Scenario, steps: list[str], share: int) -> list[int]:
-    """Choose a share of the telling steps, others in each scenario; in the thorough profile, all of them."""
+def list_kinds(steps: list[str]) -> list[str]:
+    """Return the kind of each step: a request by its path, a commit by the last write before it.
+
+    Writes are of one kind if they change the same columns. All reads are of one kind, and so are all commits
+    of transactions that write nothing.
+    """
+    kinds, written = [], ""
+    for step in steps:
+        verb = step.partition(" ")[0]
+        if verb in {"INSERT", "UPDATE", "DELETE"}:
+            kinds.append(written := re.split(r" WHERE | VALUES ", step, maxsplit=1)[0])
+        elif step in {"commit", "committed"}:
+            kinds.append(f"{step} of {written}")
+            written = written if step == "commit" else ""
+        else:
+            kinds.append("SELECT" if verb == "SELECT" else re.sub(r"/c[0-9a-f]{32}", "/c", step))
+    return kinds
+
+
+def choose(lives: Mapping[str, list[str]], known: set[str], turn: int) -> list[tuple[str, int]]:
+    """Choose a step of each known kind, in the scenarios by turns.
+
+    `lives`: the steps of each scenario without a failure. In the thorough profile all telling ones are tried.
+    """
+    places: dict[str, list[tuple[str, int]]] = {}
+    for name, steps in lives.items():
+        kinds = list_kinds(steps)
+        for number in sorted({*telling(steps), *map(kinds.index, kinds)}):
+            if kinds[number] in known:
+                places.setdefault(kinds[number], []).append((name, number))
     if settings.get_current_profile_name() == "thorough":
-        return telling(steps)
-    share *= 3 if scenario.calls else 1  # a call has many more steps
-    return telling(steps)[SCENARIOS.index(scenario) % share :: share]
+        return [place for each in places.values() for place in each]
+    return [each[(turn + at) * 7 % len(each)] for at, each in enumerate(places.values())]
 
 
 @pytest.fixture
@@ -242,24 +274,45 @@ async def test_p4_without_a_failure_each_person_is_reached_once(
 async def test_p4_a_server_that_dies_at_a_step_neither_repeats_nor_skips_a_person(
     folder: StateLocation, scenario: Scenario
 ) -> None:
-    for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False), 25):
+    steps = telling(await go_wrong(scenario, folder, None, fatal=False))
+    for wrong in steps[SCENARIOS.index(scenario) :: 75 if scenario.calls else 25]:
         await go_wrong(scenario, folder, wrong, fatal=True)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("fatal", [False, True], ids=["fails", "dies"])
-@named
-async def test_p4_whichever_step_of_an_alert_goes_wrong_each_person_is_reached_once(
-    folder: StateLocation, scenario: Scenario, fatal: bool
+async def go_wrong_at_each_kind(
+    location: StateLocation, scenarios: Sequence[Scenario], kinds: str = "", *, fatal: bool, turn: int = 0
 ) -> None:
-    for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False), 60):
-        await go_wrong(scenario, folder, wrong, fatal=fatal)
+    """Make a step of each kind go wrong, in one of the scenarios by turns.
+
+    `kinds`: a pattern of those that are tried. `turn`: another number chooses other steps.
+    """
+    lives = {each.name: await go_wrong(each, location, None, fatal=False) for each in scenarios}
+    known = {kind for steps in lives.values() for kind in list_kinds(steps) if re.match(kinds, kind)}
+    chosen = choose(lives, known, turn)
+    assert len(chosen) >= len(known)
+    for name, wrong in chosen:
+        [scenario] = [each for each in scenarios if each.name == name]
+        await go_wrong(scenario, location, wrong, fatal=fatal)
 
 
 @pytest.mark.long
-@named
+@pytest.mark.parametrize("calls", [False, True], ids=["texts", "calls"])
+async def test_p4_whichever_kind_of_step_of_an_alert_is_the_last_each_person_is_reached_once(
+    folder: StateLocation, calls: bool
+) -> None:
+    await go_wrong_at_each_kind(folder, [each for each in SCENARIOS if each.calls == calls], fatal=True)
+
+
+@pytest.mark.long
+async def test_p4_whichever_kind_of_step_of_an_alert_fails_each_person_is_reached_once(
+    folder: StateLocation,
+) -> None:
+    await go_wrong_at_each_kind(folder, SCENARIOS, fatal=False, turn=1)
+
+
+@pytest.mark.long
 async def test_p4_wherever_a_server_on_a_shared_database_dies_each_person_is_reached_once(
-    server: StateLocation, scenario: Scenario
+    server: StateLocation,
 ) -> None:
-    for wrong in sample(scenario, await go_wrong(scenario, server, None, fatal=False), 120):
-        await go_wrong(scenario, server, wrong, fatal=True)
+    """Try each commit that is done, and paid requests: a death before a commit leaves what was there."""
+    await go_wrong_at_each_kind(server, SCENARIOS, "committed|(answer to )?POST", fatal=True, turn=2)

@@ -48,6 +48,7 @@ class Pager:
         self.paging = paging
         self.counters = Counters()
         self.find_digits: FindDigits = more.pop("find_digits", self._read_digits)
+        poll: timedelta = more.pop("poll", POLL)
         self.audio = ""
         """The digest of what calls play; "" if 46elks speaks."""
         backend.follows_calls = True
@@ -59,7 +60,7 @@ class Pager:
             clock=backend.clock,
             counters=self.counters,
             refresh_history=backend.history.refresh,
-            poll=lambda: POLL,
+            poll=lambda: poll,
             find_digits=self.find_digits,
             prepare_call=self._speak,
             call_listeners=backend.call_parts.listeners,
