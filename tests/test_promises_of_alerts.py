@@ -8,7 +8,7 @@ import pytest
 from elks_mcp.domain.escalation import AlertState
 from elks_mcp.domain.orders import Approver
 from elks_mcp.domain.policy import Confirm
-from elks_mcp.sandbox.call_behaviours import SILENT
+from elks_mcp.sandbox.call_behaviours import SILENT, pressing
 from elks_mcp.store import StateLocation
 from elks_mcp.store.alert_admin import AlertAdmin
 from elks_mcp.workflows.alert_plans import AlertRequest
@@ -124,6 +124,41 @@ async def test_p5_a_call_of_an_alert_beyond_the_budget_of_the_day_is_not_made(tm
             ("skipped", True),
         ]
         assert [each["to"] for each in called(team.box)] == [FIRST]
+
+
+async def test_p6_a_person_who_answers_stop_is_not_called_and_can_still_acknowledge(tmp_path: Path) -> None:
+    async with open_team(tmp_path, paging=PATH, shared=CALLING) as team:
+        team.box.handset(SECOND_PERSON).calls = SILENT
+        alert = await team.alert("Disk full")
+        await team.pass_time(1)
+        team.box.receive(FIRST, "STOP")
+        await team.pass_time(4)
+        assert [each["to"] for each in called(team.box)] == [SECOND_PERSON]
+        team.box.receive(FIRST, f"ok {await team.code(alert)}")
+        await team.pass_time(1)
+        over = await team.check(alert)
+        assert (over["status"], over["acknowledgedBy"]) == ("acknowledged", "Åsa Lind")
+        assert "opted_out" in over["steps"][1]["why"]
+
+
+async def test_two_alerts_that_call_one_person_end_each_by_its_own_digit_and_code(tmp_path: Path) -> None:
+    async with open_team(tmp_path, paging=PATH, shared=CALLING) as team:
+        team.box.handset(FIRST).calls = pressing("1")
+        disk = await team.alert("Disk full")
+        await team.pass_time(2)
+        fire = await team.alert("Fire")
+        await team.pass_time(2)
+        first, second = await team.check(disk), await team.check(fire)
+        assert (first["status"], second["status"]) == ("acknowledged", "running")
+        team.box.receive(FIRST, f"OK {await team.code(disk)}")  # again, and about the other one
+        await team.pass_time(0.5)
+        assert (await team.check(fire))["status"] == "running"
+        team.box.receive(FIRST, f"OK {await team.code(fire)}")
+        await team.pass_time(0.5)
+        over = await team.check(disk), await team.check(fire)
+        assert [each["status"] for each in over] == ["acknowledged", "acknowledged"]
+        assert not any("after its end" in note for each in over for note in each.get("notes", []))
+        assert len(called(team.box)) == 1
 
 
 async def test_quiet_hours_hold_back_a_call_of_the_assistant_and_none_of_an_alert(tmp_path: Path) -> None:

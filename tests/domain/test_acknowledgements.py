@@ -42,6 +42,7 @@ codes = st.integers(0, 9999).map("{:04}".format)
         "Ok 4711. Vilken server är det?",
         "OK 4711 to be there in 5",
         "Yes, OK 4711",
+        "ok ok 4711",
         "4711 ok",
     ],
 )

@@ -21,7 +21,7 @@ from elks_mcp.domain.alert_questions import describe_next
 from elks_mcp.domain.alerts import Alert
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import visible
-from elks_mcp.domain.escalation import AlertState
+from elks_mcp.domain.escalation import OPEN_STATES, AlertState
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import Misconfigured, NotFound
@@ -114,6 +114,9 @@ def show(configuration: Configuration, number: str, *, as_json: bool) -> int:
     """Show how far an alert is: who was reached, what comes next, who answered, and its code."""
 
     def find(state: State) -> AlertRecord | None:
+        found = state.query(lambda database: AlertAdmin(database).find(number))
+        if found is None or found.alert.state in OPEN_STATES or found.alert.late_at:
+            return found
         return state.query(lambda database: AlertAdmin(database).examine(number))
 
     record = find(State(configuration))

@@ -19,7 +19,7 @@ _LONGEST_READ = 2000
 
 _OK = r"(?:ok|okej|okay|oki)"
 _CODE = re.compile(
-    rf"[^\w>]*(?:(?:ja|yes)\W+)?{_OK}\W{{0,10}}([0-9]{{4}})(?![0-9])"
+    rf"[^\w>]*(?:(?:ja|yes|ok)\W+)?{_OK}\W{{0,10}}([0-9]{{4}})(?![0-9])"
     r"(?! ?\?)(?!\W*(?:to\W+acknowledge|f.r\W+att\W+bekr.fta))"
 )
 """An OK and a code, with which a text begins, and neither a question mark nor our own sentence after it."""
