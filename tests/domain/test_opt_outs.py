@@ -76,6 +76,12 @@ OPTING_OUT = [
     "Stopp där",
     "STOP I said",
     "ST\u00adOP sms tack",
+    "STOP MMS",
+    "Sluta skicka mms till mig",
+    "sluta mmsa mig",
+    "Sluta skicka bilder",
+    "Stop sending me pictures",
+    "Sluta ring mig",
 ]
 
 OPTING_IN = ["start", "Start!", " starta ", "S T A R T", "UNSTOP.", "Starta 🎉", "ＳＴＡＲＴ", "stárt"]

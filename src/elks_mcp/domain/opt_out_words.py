@@ -35,12 +35,13 @@ REFUSAL = _words("nejtack neitakk nejtak eikiitos nothanks nothankyou")
 START = _words("start starta unstop")
 
 TEXTS = _words(
-    "sms smsa smsen smset smser text texts texting texta tekst tekste tekster meddelande meddelanden "
-    "message messages messaging msg utskick reklam reklame mainos mainokset mainoksia viesti viestit "
-    "viesteja viestien tekstiviesti tekstiviestit tekstiviesteja besked beskeder melding meldinger send "
-    "sending skicka skriva sende skrive skriv kontakta contacting contact ringa calling lahettaminen "
-    "lahettamasta list listan listen lista listalta listalla me mig meg mej minut minua minulle mitt "
-    "mit numret nummeret number nummer numero numeroni"
+    "sms smsa smsen smset smser mms mmsa mmsen mmset mmser bilder pictures text texts texting texta "
+    "tekst tekste tekster meddelande meddelanden message messages messaging msg utskick reklam reklame "
+    "mainos mainokset mainoksia viesti viestit viesteja viestien tekstiviesti tekstiviestit "
+    "tekstiviesteja besked beskeder melding meldinger send sending skicka skriva sende skrive skriv "
+    "kontakta contacting contact ringa calling ring lahettaminen lahettamasta list listan listen lista "
+    "listalta listalla me mig meg mej minut minua minulle mitt mit numret nummeret number nummer numero "
+    "numeroni"
 )
 """Words about texts or the writer, which make the meaning of an opt-out word certain."""
 
