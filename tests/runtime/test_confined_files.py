@@ -43,6 +43,7 @@ def test_at_most_one_byte_over_the_limit_is_read(folder: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        *("\\\\server\\share\\secret.csv", "//server/share/secret.csv", "\\\\?\\C:\\secret.csv"),
         *("../secret.csv", "inner/../../secret.csv", "/etc/passwd", "C:\\secret.csv", "kunder.csv:stream"),
         *("", ".", "..", "inner//fler.csv", "./kunder.csv", "kunder.csv\0", "inner", "no.csv", "a" * 5000),
     ],
@@ -53,6 +54,19 @@ def test_a_name_that_leads_elsewhere_is_refused_without_naming_a_path(
     with pytest.raises(FileNotAllowed) as refused:
         read_confined(folder, name, MOST, by_handle=by_handle)
     assert str(folder.parent) not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["NUL", "con.csv", "Aux .csv", "inner/COM1", "lpt9.a.csv", "com¹", "CONIN$"])
+def test_a_device_of_windows_is_not_opened_by_its_path(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"an ordinary file here")
+    with pytest.raises(FileNotAllowed, match="device"):
+        read_confined(folder, name, MOST, by_handle=False)
+
+
+@pytest.mark.parametrize("name", ["contacts.csv", "nullable.csv", "com10.csv", "aux-list.csv"])
+def test_a_name_that_only_begins_like_a_device_is_read(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"telefon")
+    assert read_confined(folder, name, MOST, by_handle=False) == b"telefon"
 
 
 def _link_file(folder: Path) -> str:

@@ -6,6 +6,7 @@ way: there the whole path is resolved and compared, before and after the file is
 """
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -18,6 +19,9 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 """Opening a named pipe would wait for a writer otherwise."""
 
 _BINARY = getattr(os, "O_BINARY", 0)
+
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³]|conin\$|conout\$) *(?:\..*)?", re.IGNORECASE)
+"""A name that Windows reads as that of a device, whatever its directory and its ending."""
 
 
 class FileNotAllowed(Exception):
@@ -108,6 +112,8 @@ def _open_in(folder: Path, steps: list[str]) -> int:
 
 def _open_resolved(folder: Path, steps: list[str]) -> int:
     """Open a file by its path, which must be the same with all links followed."""
+    if any(_DEVICE.fullmatch(step) for step in steps):
+        raise FileNotAllowed("It is the name of a device.")
     base = folder.resolve(strict=True)
     path = base.joinpath(*steps)
     if path.resolve(strict=True) != path:
