@@ -184,6 +184,23 @@ async def test_a_forged_webhook_acknowledges_no_alert_and_the_true_digit_does(
         await come_true(is_acknowledged)
 
 
+@pytest.mark.long
+async def test_forged_webhooks_acknowledge_no_alert_on_a_shared_database(
+    tmp_path: Path, postgres_database: str
+) -> None:
+    shared = {"ELKS_DATABASE_URL": postgres_database, "ELKS_SECRET_KEY": "a key for tests, no secret at all"}
+    async with alerted(tmp_path, **shared) as on:
+        for forge in FORGERIES:
+            await forge(on)
+            assert await on.find_status() == "running", forge.__name__
+        assert (await post(on.hook, on.form())).status_code == 200
+
+        async def is_acknowledged() -> bool:
+            return bool(await on.find_status() == "acknowledged")
+
+        await come_true(is_acknowledged)
+
+
 async def test_a_replayed_webhook_acknowledges_neither_another_alert_nor_the_same_again(
     tmp_path: Path,
 ) -> None:
