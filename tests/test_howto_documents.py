@@ -197,3 +197,11 @@ def test_a_text_that_a_stranger_may_have_asked_for_is_approved_in_a_terminal(
     reader.compare(said.replace("A-WEPW`", "A-WEPW …`"), anyio.run(ask_to_send).removeprefix("Sandbox: "))
     reader.follow(page)
     assert elks.box.accepted == [], "the server that sends it has ended"
+
+
+def test_a_person_is_shown_and_deleted(elks: SimulatedElks, reader: Reader) -> None:
+    assert reader.run("send", PHONE, "Hej", ELKS_GUARDS_OFF="night,first_contact").exit_code == 0
+    reader.follow(read_page("privacy"))
+    exported = json.loads(reader.run("export", PHONE).stdout)
+    assert exported["accounts"] == []
+    assert elks.box.accepted[0].to == PHONE, "46elks keeps its own history"

@@ -97,9 +97,9 @@ class Reader:
             found = [code for part, code in (codes or {}).items() if part in step.command]
             self.do(step, found[0] if found else 0)
 
-    def run(self, *arguments: str) -> Result:
+    def run(self, *arguments: str, **environ: str) -> Result:
         """Run a command of the test's own, without a terminal, with the folder's settings file."""
-        return invoke((*arguments, "--env-file", str(self.folder / "elks.env")), self.environ)
+        return invoke((*arguments, "--env-file", str(self.folder / "elks.env")), {**self.environ, **environ})
 
     def _here(self, text: str) -> str:
         """Return a text of the page as it reads in this folder."""

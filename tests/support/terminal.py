@@ -1,5 +1,6 @@
 """A command at a terminal, whose output is read and whose input is typed."""
 
+import codecs
 import os
 import select
 import subprocess
@@ -23,6 +24,7 @@ class Terminal:
     def __init__(self, wait: Callable[[], int], end: int) -> None:
         self._wait = wait
         self._end = end
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a character may come in two reads
         self.shown = ""
 
     def read_until(self, text: str) -> Self:
@@ -46,7 +48,7 @@ class Terminal:
         assert select.select([self._end], [], [], _PATIENCE)[0], f"The command showed only: {self.shown}"
         with suppress(OSError):  # Linux raises it when the other end is closed
             if data := os.read(self._end, 65536):
-                self.shown += data.decode().replace("\r\n", "\n")
+                self.shown = (self.shown + self._decoder.decode(data)).replace("\r\n", "\n")
                 return True
         return False
 
