@@ -18,6 +18,7 @@ from mcp_types import Implementation
 from tests.support.browser import Browser
 from tests.support.clocks import HANG
 from tests.support.connecting import words
+from tests.support.homes import CONNECTED
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -84,7 +85,7 @@ def connect_cursor_and_remove_it(command: list[str], folder: Path, environ: dict
     before = b'\xef\xbb\xbf{\r\n  // mine\r\n  "mcpServers": {"files": {"command": "npx"}},\r\n}\r\n'
     file.write_bytes(before)
     said = run([*command, "connect", "cursor", "--sandbox", "--yes"], folder, environ)
-    assert "Connected, 16 tools, SANDBOX." in said
+    assert f"{CONNECTED}, SANDBOX." in said
     assert b"sms46elks" in file.read_bytes()
     run([*command, "connect", "cursor", "--remove", "--yes"], folder, environ)
     assert file.read_bytes() == before

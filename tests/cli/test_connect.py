@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from elks_mcp.sandbox import Sandbox
-from tests.support.homes import HERE, SANDBOX, SCRIPT, Home
+from tests.support.homes import CONNECTED, HERE, SANDBOX, SCRIPT, Home
 from tests.support.terminal import at_terminal
 from tests.support.verb_cases import simulated_elks
 
@@ -30,7 +30,7 @@ def test_connect_shows_the_change_asks_applies_it_and_starts_the_server(home: Ho
     assert f"File: {home.cursor} (new)" in result.stdout
     assert '+      "command": ' in result.stdout
     assert "Create the file? [Y/n]" in result.stdout
-    assert "Connected, 16 tools, SANDBOX." in result.stdout
+    assert f"{CONNECTED}, SANDBOX." in result.stdout
     assert "Restart Cursor" in result.stdout
     assert "Try: Text 070-174 06 14" in result.stdout
     assert home.read(home.cursor) == SANDBOX
@@ -73,7 +73,7 @@ def test_secrets_go_where_the_client_keeps_them_and_are_never_shown(
         },
         "env_vars": ["ELKS_API_USERNAME", "ELKS_API_PASSWORD"],
     }
-    assert "Connected, 16 tools, SANDBOX." in result.stdout
+    assert f"{CONNECTED}, SANDBOX." in result.stdout
     assert "Try: What may you send?" in result.stdout, "a text would not arrive in a dry run"
     assert "No text reaches the simulated phones while DRY_RUN or ELKS_READ_ONLY is on." in result.stdout
     assert CANARY not in result.output + home.codex.read_text("utf-8")
@@ -105,7 +105,7 @@ def test_an_env_file_is_named_and_not_copied(home: Home) -> None:
     result = home.run("--env-file", str(file), "connect", "gemini", "--yes")
     assert result.exit_code == 0, result.output
     assert home.read(home.gemini) == {"command": str(SCRIPT), "args": ["--env-file", str(file)]}
-    assert "Connected, 16 tools, SANDBOX." in result.stdout
+    assert f"{CONNECTED}, SANDBOX." in result.stdout
     assert "Note: Gemini CLI does not trust the folder " in result.stdout, "as after a fresh install"
     missing = home.run("connect", "gemini", "--env-file", str(home.folder / "none"), "--yes")
     assert missing.exit_code == 2
@@ -128,7 +128,7 @@ def test_a_server_whose_every_call_fails_is_not_reported_as_connected(home: Home
 def test_fields_to_fill_in_are_named(home: Home) -> None:
     result = home.run("connect", "cursor", "--yes")
     assert "Fill in ELKS_API_USERNAME, ELKS_API_PASSWORD and ELKS_PHONE_NUMBER there." in result.stdout
-    assert "Connected, 16 tools, DRY RUN." in result.stdout
+    assert f"{CONNECTED}, DRY RUN." in result.stdout
     assert "Try: What may you send? And what would a text to my own number cost?\n" in result.stdout
     assert "070-174 06 14" not in result.stdout, "only a simulated phone of the sandbox has that number"
     assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", result.stdout, re.MULTILINE)
@@ -146,7 +146,7 @@ def test_a_password_that_46elks_refuses_is_not_reported_as_connected(
         assert "The server starts, but the account cannot be read: 46elks " in said
         assert "ELKS_API_USERNAME and ELKS_API_PASSWORD" in said
     checked = home.run("doctor", "--client", "codex", **account)
-    assert "  ok  Connected, 16 tools, SANDBOX." in checked.stdout
+    assert f"  ok  {CONNECTED}, SANDBOX." in checked.stdout
 
 
 def test_a_server_over_http_gets_its_token_from_the_environment(home: Home) -> None:
@@ -201,7 +201,7 @@ def test_an_entry_that_was_added_by_hand_can_be_checked(home: Home) -> None:
     assert f"opencode: add this to {file} (new)\n" in printed.stderr
     (check,) = re.findall(r"To check it afterwards: `.*elks-mcp (.*)`\.\n", printed.stderr)
     file.write_text(printed.stdout, encoding="utf-8")
-    assert "  ok  Connected, 16 tools, SANDBOX." in home.run(*check.split()).stdout
+    assert f"  ok  {CONNECTED}, SANDBOX." in home.run(*check.split()).stdout
     assert f"add this to {file}\n" in home.run("connect", "opencode", "--sandbox").stderr
     goose = home.run("connect", "goose", "--sandbox")
     assert "To check it" not in goose.stderr, "the doctor does not read YAML"
@@ -313,7 +313,7 @@ def test_without_a_name_connect_asks_which_installed_client_is_meant(home: Home)
     assert "Found here: cursor, codex, gemini." in home.run("connect", "--sandbox").stderr
     with at_terminal("connect", "--sandbox", environ=home.environ) as terminal:
         terminal.read_until("  1  Cursor").read_until("Type its number").type("1")
-        terminal.read_until("Create the file?").type("y").read_until("Connected, 16 tools, SANDBOX.")
+        terminal.read_until("Create the file?").type("y").read_until(f"{CONNECTED}, SANDBOX.")
         assert terminal.finish() == 0
     assert home.read(home.cursor) == SANDBOX
     listed = home.run("connect", "--list").stdout.splitlines()
@@ -329,7 +329,7 @@ def test_claude_code_is_changed_by_its_own_command_without_secrets_on_it(home: H
     command.chmod(0o755)
     result = home.run("connect", "claude-code", "--yes", ELKS_API_PASSWORD=CANARY)
     assert result.exit_code == 0, result.output
-    assert "Connected, 16 tools, DRY RUN." in result.stdout
+    assert f"{CONNECTED}, DRY RUN." in result.stdout
     added = (home.folder / "claude.log").read_text("utf-8")
     assert "ELKS_API_PASSWORD=${ELKS_API_PASSWORD}" in added
     assert CANARY not in added + result.output

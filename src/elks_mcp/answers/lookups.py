@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from elks_mcp.answers import build
+from elks_mcp.answers.balance import BalanceAnswer
 from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide, read_style
 from elks_mcp.answers.people import read_people
-from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
+from elks_mcp.answers.results import EstimateAnswer, StatusAnswer
 from elks_mcp.answers.schedule import find_forecast
 from elks_mcp.answers.statistics import StatisticsAnswer, add_days, count_by_day, summarize
 from elks_mcp.answers.statuses import AskedStatus, StatusesAnswer

@@ -257,25 +257,6 @@ class StatusAnswer(StatusReport):
         return "\n".join(lines)
 
 
-class BalanceAnswer(Answer):
-    """The account's balance."""
-
-    balance: MoneyField
-    texts_left: Annotated[
-        int | None,
-        Field(description="About how many parts it pays for, by the last price seen; null if none was seen."),
-    ]
-
-    def in_words(self) -> str:
-        """Return the balance, and about how many texts it pays for."""
-        worth = (
-            ""
-            if self.texts_left is None
-            else f", about {self.texts_left} texts of one part by the last price seen"
-        )
-        return f"Balance: {format_money(self.balance)}{worth}."
-
-
 def describe_size(parts: int, encoding: Encoding) -> str:
     """Return a size as text: 2 parts (UCS-2)."""
     return f"{format_count(parts, 'part')} ({encoding})"

@@ -8,8 +8,8 @@ import click
 
 from elks_mcp.cli.environment import read_env_file
 from elks_mcp.settings import DECLARATIONS, Configuration, explain_mistake, read
+from elks_mcp.settings.credential_settings import CredentialSettings
 from elks_mcp.settings.problems import SettingProblem, explain_problems
-from elks_mcp.settings.settings import CredentialSettings
 
 _CREDENTIALS = tuple(DECLARATIONS[name].variable for name in CredentialSettings.model_fields)
 _SECRETS = {*_CREDENTIALS, *(each.variable for each in DECLARATIONS.values() if each.is_secret)}

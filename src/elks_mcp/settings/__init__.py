@@ -4,6 +4,7 @@
 value that is blank, or that a client left unexpanded (`${…}`), counts as unset.
 """
 
+from elks_mcp.settings.credential_settings import mask_username
 from elks_mcp.settings.mistaken_names import explain_mistake, explain_unexpanded
 from elks_mcp.settings.reading import (
     ALSO_AS_FILE,
@@ -16,7 +17,7 @@ from elks_mcp.settings.reading import (
     read,
 )
 from elks_mcp.settings.requirements import check_account, check_names
-from elks_mcp.settings.settings import DECLARATIONS, Settings, default_state_dir, mask_username
+from elks_mcp.settings.settings import DECLARATIONS, Settings, default_state_dir
 
 __all__ = [
     "ALSO_AS_FILE",

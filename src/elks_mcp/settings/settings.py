@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import OperatorRules, Policy
 from elks_mcp.domain.setting_declaration import RuleSetting, Setting, Switch, find_declarations
 from elks_mcp.elks.credentials import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
 from elks_mcp.runtime.addresses import Networks, normalize_url
 from elks_mcp.runtime.launcher import find_installation, name_program
+from elks_mcp.settings.credential_settings import CredentialSettings, mask_username
 from elks_mcp.settings.kind_settings import KindSettings
 from elks_mcp.settings.parsers import (
     read_account,
@@ -43,25 +43,6 @@ from elks_mcp.store import AccountKey, StateLocation
 
 _SIMULATED_NUMBER = Number("+46701740699")
 """The number that the simulated account has if the operator names none."""
-
-
-def mask_username(username: str) -> str:
-    """Return the beginning and the length of an API username: enough to recognize it."""
-    return f"{username[:3]}… ({len(username)} characters)"
-
-
-class CredentialSettings(Frozen):
-    """The settings that every account needs; docs/settings.md lists them first."""
-
-    api_username: Annotated[
-        str | None, Setting("ELKS_API_USERNAME", is_private=True, can_be_file=True, write=mask_username)
-    ] = None
-    """The API username of the 46elks account: see 46elks.com, Account → API."""
-
-    api_password: Annotated[
-        SecretStr | None, Setting("ELKS_API_PASSWORD", is_secret=True, can_be_file=True)
-    ] = None
-    """The API password of the 46elks account. It is not the password of the web site."""
 
 
 class Settings(KindSettings, OperatorRules, CredentialSettings):

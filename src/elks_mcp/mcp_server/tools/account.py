@@ -3,7 +3,7 @@
 from mcp.server.mcpserver import Context
 
 from elks_mcp.answers import lookups
-from elks_mcp.answers.results import BalanceAnswer
+from elks_mcp.answers.balance import BalanceAnswer
 from elks_mcp.answers.statistics import StatisticsAnswer
 from elks_mcp.app import App
 from elks_mcp.mcp_server.taint import CALL_AGAIN
