@@ -1,6 +1,7 @@
 """The how-tos: each command is typed at a terminal, and shows what the page says."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,10 +10,11 @@ from zoneinfo import ZoneInfo
 import anyio
 import pytest
 
+from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.sandbox import Sandbox
 from tests.support.batch_cases import csv_of
 from tests.support.connecting import call, connected, words
-from tests.support.documents import Reader, Step, read_blocks, read_page, read_steps
+from tests.support.documents import DOCS, Reader, Step, read_blocks, read_page, read_steps
 from tests.support.homes import SANDBOX, Home
 from tests.support.process import stand_in
 from tests.support.terminal import Terminal
@@ -205,3 +207,13 @@ def test_a_person_is_shown_and_deleted(elks: SimulatedElks, reader: Reader) -> N
     exported = json.loads(reader.run("export", PHONE).stdout)
     assert exported["accounts"] == []
     assert elks.box.accepted[0].to == PHONE, "46elks keeps its own history"
+
+
+def test_the_tools_in_the_chats_of_the_documents_exist() -> None:
+    called = {
+        tool
+        for page in DOCS.glob("*.md")
+        for tool in re.findall(r"^Assistant  \(calls (\w+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(called) >= 3
+    assert called <= {tool.name for tool in TOOLS}
