@@ -63,7 +63,8 @@ async def start_new(store: Store, text: str = "Hej!", **more: Any) -> Batch:
 @on_both_databases
 async def test_a_plan_is_read_as_it_was_stored(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
-        plan = await store.batches.add(a_plan(PEOPLE, name="Påminnelser", send_at=clock.now() + HOUR))
+        planned = a_plan(PEOPLE, name="Påminnelser", send_at=clock.now() + HOUR)
+        plan = await store.batches.add(planned.model_copy(update={"at_night": True, "again": True}))
         assert await store.batches.get_plan(plan.id) == plan
         assert plan.id.startswith("B-")
         await start(store, plan)

@@ -22,6 +22,7 @@ def write_plan(plan: BatchPlan) -> str:
             "sender": written(plan.sender),
             "lateness": plan.lateness.total_seconds(),
             "again": plan.again,
+            "at_night": plan.at_night,
             "repairs": dict(plan.repairs),
             "rows": [
                 [row.row, row.to.e164, row.text, row.parts, row.price.units, dict(row.fields)]
@@ -89,6 +90,7 @@ def parse_plan(row: Row[Any]) -> BatchPlan:
             "send_at": row.send_at,
             "lateness": plan["lateness"],
             "again": plan["again"],
+            "at_night": plan.get("at_night", False),  # plans of earlier versions lack it
         }
     )
 
