@@ -47,6 +47,7 @@ TOPICS = {
     "privacy": "what is stored about a person",
     "replies": "waiting for an answer",
     "schedule": "texts that go out later",
+    "restoring": "a backup that was restored",
     "sandbox": "the simulated 46elks, what answers say about it, the command that runs it",
     "sms": "text messages: 46elks' format, the toolset, the commands that send and price them",
     "stdio": "a server for one client, on standard input and output",

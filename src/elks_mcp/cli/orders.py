@@ -9,6 +9,7 @@ from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import measure_columns, say, show_account, wrap
+from elks_mcp.cli.restoring import restored
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import describe_recipient, describe_size, size_in_lines
 from elks_mcp.domain.contacts import Contacts
@@ -98,6 +99,7 @@ def cancel(configuration: Configuration, number: str, *, as_json: bool) -> int:
 
 
 outbox.add_command(cancel)
+outbox.add_command(restored)
 
 
 @outbox.command(short_help="Record whether an unknown order was sent.")

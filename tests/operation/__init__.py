@@ -1,0 +1,1 @@
+"""Tests of what operators do: back up, restore, upgrade, watch."""
