@@ -35,14 +35,27 @@ from tests.support.connecting import call, come_true, data
 from tests.support.process import PROGRAM
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
+PRODUCTION, SANDBOX = ("compose.yaml",), ("compose.yaml", "compose.sandbox.yaml")
 _OURS = ("sandbox", "one", "two")
 
 
-def compose(**filled: str) -> dict[str, Any]:
+class _ComposeLoader(yaml.SafeLoader):
+    """Reads `!reset`, by which a file removes what another one sets."""
+
+
+_ComposeLoader.add_constructor("!reset", lambda _loader, _node: _RESET)
+_RESET = object()
+
+
+def read_example() -> dict[str, str]:
+    """Read the values of `.env.example`."""
+    lines = (DEPLOY / ".env.example").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+
+
+def compose(files: tuple[str, ...] = SANDBOX, /, **filled: str) -> dict[str, Any]:
     """Read the services as Compose would, with a filled `.env`."""
-    example = (DEPLOY / ".env.example").read_text(encoding="utf-8")
-    values = dict(line.split("=", 1) for line in example.splitlines() if "=" in line and line[0] != "#")
-    values |= filled
+    values = read_example() | filled
 
     def value(found: re.Match[str]) -> str:
         return values.get(found[1]) or found[2] or ""
@@ -54,18 +67,60 @@ def compose(**filled: str) -> dict[str, Any]:
             return [fill(each) for each in part]
         return re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", value, part) if isinstance(part, str) else part
 
-    read: dict[str, Any] = fill(yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8")))
-    return read
+    merged: dict[str, Any] = {}
+    for file in files:
+        text = (DEPLOY / file).read_text(encoding="utf-8")
+        merged = _merge(merged, fill(yaml.load(text, _ComposeLoader)))  # noqa: S506  (a safe loader)
+    return merged
+
+
+def _merge(one: Any, other: Any) -> Any:
+    """Merge what two files say, as Compose does: objects by key, lists one after the other."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = one | {name: _merge(one.get(name), each) for name, each in other.items()}
+        return {name: each for name, each in both.items() if each is not _RESET}
+    if isinstance(one, list) and isinstance(other, list):
+        return [*one, *other]
+    return other
 
 
 SECRETS = {"DATABASE_PASSWORD": "d" * 64, "ELKS_SECRET_KEY": "k" * 64}
 LIVE = {
-    "ELKS_API_BASE_URL": "",
+    "ELKS_API_USERNAME": "u0123456789abcdef",
     "ELKS_API_PASSWORD": "a real one",
-    "ELKS_API_PASSWORD_FILE": "",
     "ELKS_PUBLIC_URL": "https://sms.example.com",
 }
-"""The changes that docs/deploy.md names for a real account."""
+"""The values that docs/deploy.md names for a real account."""
+
+
+def test_nothing_of_the_sandbox_is_in_the_production_network() -> None:
+    """The second file is read only while `COMPOSE_FILE` names it, and going live removes that line."""
+    live = compose(PRODUCTION, **SECRETS, **LIVE)
+    assert live["services"].keys() == {"database", "one", "two", "proxy"}
+    assert "sandbox" not in re.sub(r"#.*", "", (DEPLOY / "compose.yaml").read_text("utf-8"))
+    for name in ("one", "two"):
+        replica = live["services"][name]
+        assert replica["depends_on"].keys() == {"database"}
+        assert replica["networks"] == ["inside"]
+        assert not {"network_mode", "volumes"} & replica.keys()
+    example = read_example()
+    assert tuple(example["COMPOSE_FILE"].split(example["COMPOSE_PATH_SEPARATOR"])) == SANDBOX
+    for file in ("Caddyfile", "prometheus.yml"):
+        assert "sandbox" not in (DEPLOY / file).read_text("utf-8")
+
+
+def test_the_sandbox_takes_the_names_of_the_replicas_whose_network_it_shares() -> None:
+    services = compose(**SECRETS)["services"]
+    assert services["sandbox"]["networks"]["inside"]["aliases"] == ["one", "two"]
+    for name in ("one", "two"):
+        assert services[name]["network_mode"] == "service:sandbox"
+        assert "networks" not in services[name], "Compose refuses both"
+        assert services[name]["depends_on"].keys() == {"database", "sandbox"}
+
+
+def test_the_real_password_does_not_reach_a_replica_that_uses_the_sandbox() -> None:
+    environment = compose(**SECRETS, **LIVE)["services"]["one"]["environment"]
+    assert not set(LIVE.values()) & set(environment.values())
 
 
 def test_only_the_proxy_is_exposed_and_our_services_run_without_privileges() -> None:
@@ -82,7 +137,6 @@ def test_only_the_proxy_is_exposed_and_our_services_run_without_privileges() -> 
         "postgres@sha256:0",
         "caddy@sha256:1",
     ]
-    assert {services[name]["network_mode"] for name in ("one", "two")} == {"service:sandbox"}
 
 
 def test_the_replicas_have_existing_settings_and_all_the_same(tmp_path: Path) -> None:
@@ -91,9 +145,9 @@ def test_the_replicas_have_existing_settings_and_all_the_same(tmp_path: Path) ->
     mounted = services["one"]["environment"]["ELKS_API_PASSWORD_FILE"]
     assert (services["sandbox"]["volumes"], mounted) == (["sandbox:/data"], f"/sandbox/{PASSWORD_FILE}")
     assert services["one"]["volumes"] == ["sandbox:/sandbox:ro"]
-    services = compose(**SECRETS, ELKS_API_PASSWORD_FILE=str(tmp_path / PASSWORD_FILE))["services"]
     one, two = (services[name]["environment"] for name in ("one", "two"))
     assert one == two
+    one |= {"ELKS_API_PASSWORD_FILE": str(tmp_path / PASSWORD_FILE)}
     assert set(one) <= {*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)}
     settings = load(one).settings
     assert settings.credentials
@@ -101,18 +155,18 @@ def test_the_replicas_have_existing_settings_and_all_the_same(tmp_path: Path) ->
         account.DEFAULT_USERNAME,
         "http://localhost:4646/a1",
     )
-    live = load(compose(**SECRETS, **LIVE)["services"]["one"]["environment"])
+    live = load(compose(PRODUCTION, **SECRETS, **LIVE)["services"]["one"]["environment"])
     assert live.settings.base_url == "https://api.46elks.com/a1"
 
 
 def test_the_example_sends_nothing_until_the_operator_says_so() -> None:
-    environment = compose(**SECRETS, **LIVE)["services"]["one"]["environment"]
+    environment = compose(PRODUCTION, **SECRETS, **LIVE)["services"]["one"]["environment"]
     assert load(environment).settings.policy().dry_run
     assert environment["DRY_RUN"] == "true"
 
 
 def test_forwarding_headers_are_used_only_from_the_address_of_the_proxy() -> None:
-    read = compose(**SECRETS, **LIVE)
+    read = compose(PRODUCTION, **SECRETS, **LIVE)
     settings = load(read["services"]["one"]["environment"]).settings
     proxy = ip_address(read["services"]["proxy"]["networks"]["inside"]["ipv4_address"])
     assert settings.trusted_proxies == (ip_network(proxy),)
@@ -193,9 +247,14 @@ def test_the_proxy_publishes_the_protocol_and_webhooks_only() -> None:
     text = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
     assert re.search(r"path /mcp /hooks/\*\n", text)
     assert "respond 404" in text
-    upstreams = set(re.findall(r"sandbox:([0-9]+)", text))
     services = compose(**SECRETS)["services"]
-    assert upstreams == {services[name]["command"][-1] for name in ("one", "two")}
+    replicas = {f"{name}:{services[name]['command'][-1]}" for name in ("one", "two")}
+    assert set(re.findall(r"\w+:80[0-9]+", text)) == replicas
+    scraped = yaml.safe_load((DEPLOY / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    assert {
+        each for config in scraped for where in config["static_configs"] for each in where["targets"]
+    } == (replicas)
+    assert replicas <= set(services["one"]["environment"]["ELKS_ALLOWED_HOSTS"].split(","))
 
 
 # ── the units of docs/long-running.md ──

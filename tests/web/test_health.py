@@ -136,7 +136,7 @@ async def test_prometheus_may_scrape_under_the_host_names_of_the_compose_file() 
         site(new_box(), environ={"ELKS_ALLOWED_HOSTS": names, "ELKS_METRICS_FROM": "127.0.0.0/8"}) as where,
         http_client() as client,
     ):
-        for host in ("sandbox:8046", "sandbox:8047", "localhost"):
+        for host in ("one:8046", "two:8047", "localhost"):
             assert (await client.get(f"{where.url}/metrics", headers={"host": host})).status_code == 200
 
 
