@@ -39,12 +39,12 @@ PRODUCTION, SANDBOX = ("compose.yaml",), ("compose.yaml", "compose.sandbox.yaml"
 _OURS = ("sandbox", "one", "two")
 
 
-class _ComposeLoader(yaml.SafeLoader):
+class _ComposeLoader(yaml.SafeLoader):  # type: ignore[misc]
     """Reads `!reset`, by which a file removes what another one sets."""
 
 
-_ComposeLoader.add_constructor("!reset", lambda _loader, _node: _RESET)
 _RESET = object()
+_ComposeLoader.add_constructor("!reset", lambda _loader, _node: _RESET)
 
 
 def read_example() -> dict[str, str]:

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import anyio
 import pytest
 
-from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.domain.toolsets import Toolset
+from elks_mcp.mcp_server.server import list_tools
 from elks_mcp.sandbox import Sandbox
 from tests.support.batch_cases import csv_of
 from tests.support.connecting import call, connected, words
@@ -216,4 +217,4 @@ def test_the_tools_in_the_chats_of_the_documents_exist() -> None:
         for tool in re.findall(r"^Assistant  \(calls (\w+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert len(called) >= 3
-    assert called <= {tool.name for tool in TOOLS}
+    assert called <= {tool.name for tool in list_tools(frozenset(Toolset))}

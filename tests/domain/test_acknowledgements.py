@@ -136,7 +136,7 @@ _ALLOWED = {"ja", "yes", "ok", "okej", "okay", "oki"}
 
 
 @given(codes, st.sampled_from(["OK", "ok", "Okej", "ja ok"]), breaks, st.text(max_size=20))
-def test_whatever_follows_an_answer_it_counts(code: str, ok: str, space: str, rest: str) -> None:
+def test_an_answer_counts_whatever_follows_it(code: str, ok: str, space: str, rest: str) -> None:
     assert find_code(f"{ok}{space}{code} och {rest}") == code
 
 

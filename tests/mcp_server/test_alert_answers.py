@@ -1,4 +1,4 @@
-"""What the answers about an alert say, in each state that an alert can be in."""
+"""The answers about an alert, in each state that it can be in."""
 
 from pathlib import Path
 

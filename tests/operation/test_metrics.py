@@ -49,7 +49,7 @@ def anyio_backend() -> str:
 
 @asynccontextmanager
 async def busy_site(folder: Path) -> AsyncIterator[tuple[Site, str]]:
-    """Serve, with a token for Prometheus, after texts, webhooks, requests and an alert, some of which failed."""
+    """Serve, with a token for Prometheus, after texts, webhooks and an alert, some of which failed."""
     policies, people = folder / "paging.yaml", folder / "people.csv"
     policies.write_text(POLICY_TEXT, "utf-8")
     people.write_text(PEOPLE, "utf-8")

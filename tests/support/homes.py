@@ -9,7 +9,7 @@ from typing import Any
 from click.testing import Result
 
 from elks_mcp.domain.toolsets import DEFAULT_TOOLSETS
-from elks_mcp.mcp_server.server import TOOLSETS
+from elks_mcp.mcp_server.server import list_tools
 from elks_mcp.runtime.launcher import find_installation, name_program_here
 from tests.support.process import invoke
 
@@ -17,7 +17,7 @@ SCRIPT = Path(sys.executable).with_name("elks-mcp.exe" if sys.platform == "win32
 HERE = name_program_here(find_installation(), {}, Path.cwd())
 """How a person starts the command in this folder, when their shell does not find it by its name."""
 
-CONNECTED = f"Connected, {sum(len(TOOLSETS[each]) for each in DEFAULT_TOOLSETS)} tools"
+CONNECTED = f"Connected, {len(list_tools(DEFAULT_TOOLSETS))} tools"
 """The words of `connect` and `doctor --client` about a server with the tools that are on by default."""
 
 SANDBOX = {"command": str(SCRIPT), "args": [], "env": {"ELKS_SANDBOX": "true"}}
