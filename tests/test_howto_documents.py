@@ -95,8 +95,9 @@ def test_the_first_real_text_goes_to_its_operator(
     elks: SimulatedElks, reader: Reader, stand_in: Path
 ) -> None:
     assert stand_in.exists()
+    reader.columns = 300
     as_in_tests, reader.environ = reader.environ, {**reader.environ, "ELKS_GUARDS_OFF": ""}
-    doctor, _, _, priced, sent, *later = read_steps(read_page("go-live"))
+    doctor, _, _, priced, sent, status, policy = read_steps(read_page("go-live"))
     settings, changes = read_blocks(read_page("go-live"), "ini")
     assert [line.split("=")[0] for line in settings.splitlines()] == list(IN_FILE)
     add_settings(reader, "DRY_RUN=true\n")
@@ -112,8 +113,8 @@ def test_the_first_real_text_goes_to_its_operator(
     assert elks.box.accepted == []
     add_settings(reader, changes)
     reader.do(sent)
-    for step in later:
-        reader.do(step)
+    reader.do(status)
+    reader.do(policy)
     assert [text.to for text in elks.box.accepted] == [PHONE]
 
 
@@ -124,10 +125,10 @@ def test_a_client_is_connected_with_the_settings_file(elks: SimulatedElks, reade
     home = Home(reader.folder)
     home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": SANDBOX}}, indent=2), encoding="utf-8")
     write_settings(reader, dict(elks.environ))
-    reader.environ, reader.said = home.environ, {"/home/you": str(home.folder)}
+    reader.environ, reader.said, reader.columns = home.environ, {"/home/you": str(home.folder)}, 300
     shown = reader.do(Step(connect.command, "[Y/n]: y"))
     for line in said.splitlines():
-        reader.compare(line.replace('", "/home', '",…"/home'), shown)  # a narrow terminal breaks this line
+        reader.compare(line, shown)
     reader.do(check)
 
 
@@ -156,20 +157,20 @@ def test_the_customers_in_a_list_are_reminded_once(elks: SimulatedElks, reader: 
     page = read_page("batches")
     (customers,) = read_blocks(page, "csv")
     (reader.folder / "customers.csv").write_text(customers, encoding="utf-8")
-    plan, start, results, *_ = read_steps(page)
+    plan, start, results, _, _, _ = read_steps(page)
     for step in (plan, start, results):
         reader.do(step)
-    assert [text.text for text in elks.box.accepted] == [
-        "Hej Åsa! Din tid är i morgon kl. 9:30.",
+    assert sorted(text.text for text in elks.box.accepted) == [
         "Hej Bo! Din tid är i morgon kl. 10:15.",
         "Hej Kim! Din tid är i morgon kl. 11:00.",
+        "Hej Åsa! Din tid är i morgon kl. 9:30.",
     ]
 
 
 def test_a_test_goes_to_the_operator_and_a_large_batch_waits_for_a_person(
     elks: SimulatedElks, reader: Reader
 ) -> None:
-    *_, to_me, pending, approve = read_steps(read_page("batches"))
+    _, _, _, to_me, pending, approve = read_steps(read_page("batches"))
     reader.do(Step(to_me.command, f"my-number): {PHONE}\n… [y/N]: y"))
     (reader.folder / "customers.csv").write_text(csv_of(12), encoding="utf-8")
     planned = reader.run("batch", "plan", "customers.csv", "--message", "Hej {namn}!", "--json")

@@ -73,6 +73,9 @@ class Reader:
     names: dict[str, str] = field(default_factory=dict)
     """The ids on the page, and those here that take their place."""
 
+    columns: int = 80
+    """The width of the terminal. The path of a test's folder may need more."""
+
     def do(
         self, step: Step, code: int = 0, meanwhile: Callable[[Terminal], object] = lambda terminal: None
     ) -> str:
@@ -81,7 +84,7 @@ class Reader:
         `meanwhile`: what happens while the command runs, after its questions were answered.
         """
         words = [self._here(word) for word in shlex.split(step.command)[1:]]
-        with at_terminal(*words, environ=self.environ) as terminal:
+        with at_terminal(*words, environ=self.environ, columns=self.columns) as terminal:
             for prompt, answer in _ANSWERED.findall(self._here(step.printed)):
                 terminal.read_until(f"{prompt}: ").type(answer)
             meanwhile(terminal)
