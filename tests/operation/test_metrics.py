@@ -1,4 +1,4 @@
-"""docs/metrics.md, the alert rules and the dashboard, against the figures of a server that did everything."""
+"""docs/metrics.md, the alert rules and the dashboard, and the figures of a busy server."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def anyio_backend() -> str:
 
 @asynccontextmanager
 async def busy_site(folder: Path) -> AsyncIterator[tuple[Site, str]]:
-    """Serve, with a token for Prometheus, after texts, webhooks and an alert, some of which failed."""
+    """Serve after texts, webhooks and an alert, with a token for Prometheus."""
     policies, people = folder / "paging.yaml", folder / "people.csv"
     policies.write_text(POLICY_TEXT, "utf-8")
     people.write_text(PEOPLE, "utf-8")
@@ -82,7 +82,7 @@ async def busy_site(folder: Path) -> AsyncIterator[tuple[Site, str]]:
 
 @pytest.fixture(scope="module")
 async def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metric]:
-    """Read the metrics of such a server, as Prometheus does with a token, by the names in the file."""
+    """Read the metrics of a busy server with a token, as Prometheus does."""
     async with busy_site(tmp_path_factory.mktemp("busy")) as (where, token):
         headers = {"authorization": f"Bearer {token}", "x-forwarded-for": "192.0.2.7"}
         async with http_client() as http:

@@ -1,0 +1,143 @@
+"""The proxy of docs/deploy.md, as a real Caddy, and the sandbox in a network of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from tests.support.connecting import PHONE, call, come_true, data, posted
+from tests.support.web import Site, http_client
+from tests.test_deploy import DEPLOY
+from tests.web.test_replicas import replicas
+
+pytestmark = pytest.mark.long
+
+
+@contextmanager
+def caddy(folder: Path, *sites: Site) -> Iterator[str]:
+    """Run Caddy with our file in front of these replicas, without TLS, and return its address."""
+    program = shutil.which("caddy")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("caddy is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"http://localhost:{free.getsockname()[1]}"
+    text = (DEPLOY / "Caddyfile").read_text("utf-8")
+    upstreams = " ".join(urlsplit(each.url).netloc for each in sites)
+    assert text.count("one:8046 two:8047") == 1
+    (folder / "Caddyfile").write_text("{\n\tadmin off\n}\n" + text.replace("one:8046 two:8047", upstreams))
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "SITE": address}
+    command = [program, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+    with (
+        (folder / "caddy.log").open("w") as log,
+        subprocess.Popen(command, env=environ, stdout=log, stderr=log) as process,
+    ):
+        try:
+            yield address
+        finally:
+            process.kill()
+
+
+async def status_of(http: httpx2.AsyncClient, url: str, **headers: str) -> int:
+    """Ask for a page; return the status, or 0 if nobody answers yet."""
+    try:
+        return (await http.get(url, headers=headers)).status_code
+    except httpx2.TransportError:
+        return 0
+
+
+@pytest.mark.anyio
+async def test_caddy_publishes_the_protocol_and_keeps_the_rest_inside(
+    postgres_database: str, tmp_path: Path
+) -> None:
+    async with replicas(postgres_database) as (box, one, two), http_client() as http:
+        token = await one.token("assistant")
+        with caddy(tmp_path, one, two) as address:
+
+            async def is_ready() -> bool:
+                return await status_of(http, f"{address}/mcp") == 401
+
+            await come_true(is_ready)
+            for path in ("metrics", "healthz", "readyz", "readyz?verbose", "audio/x", ""):
+                bearer = f"Bearer {token}"
+                assert await status_of(http, f"{address}/{path}", authorization=bearer) == 404, path
+            shown = {"authorization": f"Bearer {token}"}
+            async with (
+                http_client(headers=shown) as known,
+                Client(streamable_http_client(f"{address}/mcp", http_client=known), mode="legacy") as client,
+            ):
+                for _ in range(3):  # a session of the older era is known to one replica only
+                    sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
+                    assert sent["status"] in {"sent", "delivered"}
+        assert len(posted(box)) == 1
+        counted = ["".join(each.app.counters.write()) for each in (one, two)]
+    served = ['elks_mcp_requests_total{caller="assistant"}' in each for each in counted]
+    assert sorted(served) == [False, True], "a token goes to one replica"
+
+
+def test_caddy_accepts_its_file() -> None:
+    program = shutil.which("caddy")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("caddy is not installed")
+    done = subprocess.run(
+        [program, "validate", "--config", "Caddyfile", "--adapter", "caddyfile"],
+        cwd=DEPLOY,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, "Valid configuration" in done.stdout + done.stderr) == (0, True), done.stderr
+
+
+_IN_A_NETWORK_OF_ITS_OWN = """
+import fcntl, os, pathlib, socket, struct, subprocess, sys, time
+loopback = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+fcntl.ioctl(loopback, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
+assert [name for _, name in socket.if_nameindex()] == ["lo"]
+state = pathlib.Path(os.environ["ELKS_STATE_DIR"])
+command = [sys.executable, "-m", "elks_mcp"]
+box = subprocess.Popen([*command, "sandbox", "--port", "4646"], stdout=subprocess.PIPE)
+while b"4646" not in box.stdout.readline():
+    assert box.poll() is None
+sent = subprocess.run([*command, "send", sys.argv[1], "Hej", "--yes"], capture_output=True, text=True)
+print(sent.stdout, sent.stderr)
+box.kill()
+"""
+
+
+def test_the_sandbox_and_a_server_need_no_network_but_their_own(tmp_path: Path) -> None:
+    """Both are in one network namespace, as in compose.sandbox.yaml; it has no other network."""
+    unshare = [shutil.which("unshare") or "", "--net"]
+    if os.name != "posix" or os.geteuid() != 0:
+        unshare.append("--map-root-user")
+    if not unshare[0] or subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not create a network namespace")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONUNBUFFERED": "1",
+        "ELKS_STATE_DIR": str(tmp_path),
+        "ELKS_API_BASE_URL": "http://localhost:4646/a1",
+        "ELKS_API_USERNAME": "u000000000000000000000000005a4db0",
+        "ELKS_API_PASSWORD_FILE": str(tmp_path / "sandbox.password"),
+        "ELKS_PHONE_NUMBER": "+46701740699",
+        "DRY_RUN": "false",
+    }
+    done = subprocess.run(
+        [*unshare, sys.executable, "-c", _IN_A_NETWORK_OF_ITS_OWN, PHONE],
+        env=environ,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Sent" in done.stdout, done.stdout + done.stderr
