@@ -12,10 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 
-from tests.support.connecting import PHONE, call, come_true, data, posted
+from tests.support.connecting import PHONE, come_true
 from tests.support.web import Site, http_client
 from tests.test_deploy import DEPLOY
 from tests.web.test_replicas import replicas
@@ -59,29 +57,18 @@ async def status_of(http: httpx2.AsyncClient, url: str, **headers: str) -> int:
 async def test_caddy_publishes_the_protocol_and_keeps_the_rest_inside(
     postgres_database: str, tmp_path: Path
 ) -> None:
-    async with replicas(postgres_database) as (box, one, two), http_client() as http:
+    async with replicas(postgres_database) as (_, one, two), http_client() as http:
         token = await one.token("assistant")
         with caddy(tmp_path, one, two) as address:
 
             async def is_ready() -> bool:
-                return await status_of(http, f"{address}/mcp") == 401
+                has_started = "serving initial configuration" in (tmp_path / "caddy.log").read_text("utf-8")
+                return has_started and await status_of(http, f"{address}/mcp") == 401
 
             await come_true(is_ready)
             for path in ("metrics", "healthz", "readyz", "readyz?verbose", "audio/x", ""):
                 bearer = f"Bearer {token}"
                 assert await status_of(http, f"{address}/{path}", authorization=bearer) == 404, path
-            shown = {"authorization": f"Bearer {token}"}
-            async with (
-                http_client(headers=shown) as known,
-                Client(streamable_http_client(f"{address}/mcp", http_client=known), mode="legacy") as client,
-            ):
-                for _ in range(3):  # a session of the older era is known to one replica only
-                    sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
-                    assert sent["status"] in {"sent", "delivered"}
-        assert len(posted(box)) == 1
-        counted = ["".join(each.app.counters.write()) for each in (one, two)]
-    served = ['elks_mcp_requests_total{caller="assistant"}' in each for each in counted]
-    assert sorted(served) == [False, True], "a token goes to one replica"
 
 
 def test_caddy_accepts_its_file() -> None:

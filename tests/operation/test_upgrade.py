@@ -1,6 +1,6 @@
 """An upgrade from the first version, whose own code wrote the state in `first_version`.
 
-Its key is `KEY`. It held a text in each state. A number had opted out. 46elks charged one text twice its price.
+Its key is `KEY`. It held a text in each state. A number had opted out. One text had cost twice its price.
 """
 
 import sqlite3
