@@ -81,7 +81,7 @@ async def test_with_the_settings_on_the_page_an_agent_reaches_two_numbers_only(b
         ({"ELKS_CONFIRM": "always"}, "Waiting for approval"),
     ],
 )
-async def test_what_an_agent_without_a_person_is_told(
+async def test_an_agent_without_a_person_is_told_why_nothing_was_sent(
     box: Sandbox, more: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     environ = settings(box, ELKS_STATE_DIR=str(tmp_path)) | more

@@ -122,7 +122,7 @@ async def test_p6_an_opt_out_that_the_first_version_recorded_holds(
             await store.orders.place(an_approval(a_draft(to=OPTED_OUT)), unless_opted_out)
 
 
-async def test_p5_spending_of_the_first_version_counts_towards_the_budget(
+async def test_p5_money_that_the_first_version_spent_counts_towards_the_budget(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -132,7 +132,7 @@ async def test_p5_spending_of_the_first_version_counts_towards_the_budget(
         assert placed.order.state is OrderState.QUEUED
 
 
-async def test_p4_texts_left_by_the_first_version_go_out_once(
+async def test_p4_texts_that_the_first_version_left_go_out_once(
     location: StateLocation, clock: ManualClock
 ) -> None:
     """46elks accepted neither what was in doubt nor what was being sent when the server stopped."""

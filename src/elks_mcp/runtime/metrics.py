@@ -38,7 +38,7 @@ _HELP: Mapping[str, str] = {
     "elks_mcp_spent_24h": "Cost of the last 24 hours, in the account's currency.",
     "elks_mcp_budget_left": "Rest of the daily budget, in the account's currency.",
 }
-"""The help text of each metric."""
+"""The help text of each metric. docs/metrics.md and deploy/grafana-dashboard.json have them all, too."""
 
 
 class Counters:
