@@ -67,8 +67,11 @@ fmt: setup
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
+# The pages that are written from the code, and the site of all pages in dist/site.
 docs: setup
 	$(RUN) python scripts/docs.py
+	$(call install,what builds the site (about 90 MB),--group dev --group docs)
+	@$(RUN) --group docs python scripts/build_site.py
 
 bench: setup
 	$(RUN) python scripts/bench.py
