@@ -42,7 +42,7 @@ html_theme = "furo"
 html_title = f"elks-mcp {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_js_files = ["search_messages.js"]
+html_js_files = ["find_message.js"]
 html_copy_source = html_show_sourcelink = html_show_sphinx = False
 html_use_index = False
 html_theme_options = {"navigation_with_keys": False, "top_of_page_buttons": []}

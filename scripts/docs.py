@@ -1,4 +1,4 @@
-"""Write docs/tools.md, docs/settings.md and docs/connect.md from the code.
+"""Write the pages of docs/ that are generated from the code.
 
 With `--check`, report stale pages and write nothing.
 """
@@ -11,7 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from command_page import write_commands
 from connect_page import write_page
+from error_reference.page import write_errors
+from guard_table import write_guards
 
 from elks_mcp.domain.setting_declaration import write_value
 from elks_mcp.domain.toolsets import Toolset
@@ -25,8 +28,14 @@ _NOTICE = "<!-- Written by scripts/docs.py from the code. Change the code, then 
 
 def main() -> int:
     """Write stale pages, or report them with `--check`. Return the exit code, 1 for a report."""
-    connect = f"{_NOTICE}\n{write_page()}"
-    pages = {"tools.md": write_tools(), "settings.md": write_settings(), "connect.md": connect}
+    pages = {
+        "tools.md": write_tools(),
+        "settings.md": write_settings(),
+        "connect.md": f"{_NOTICE}\n{write_page()}",
+        "errors.md": f"{_NOTICE}\n{write_errors()}",
+        "command-line.md": f"{_NOTICE}\n{write_commands()}",
+        "guards.md": write_guards(_read(_DOCS / "guards.md")),
+    }
     check = "--check" in sys.argv[1:]
     stale = [name for name, text in pages.items() if _read(_DOCS / name) != text]
     for name in stale:

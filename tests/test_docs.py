@@ -94,8 +94,8 @@ def section(page: str, heading: str) -> str:
 
 def table(page: str, heading: str) -> Iterator[list[str]]:
     """Read the rows of the first table below a heading, without its head."""
-    rows = re.findall(r"^\|(.*)\|$", section(page, heading), re.MULTILINE)
-    for row in rows[2:]:
+    (first, *_) = re.findall(r"(?:^\|.*\|\n)+", section(page, heading), re.MULTILINE)
+    for row in re.findall(r"^\|(.*)\|$", first, re.MULTILINE)[2:]:
         yield [cell.strip() for cell in re.split(r"(?<!\\)\|", row)]
 
 

@@ -123,11 +123,11 @@ async def get_recording(
     """
     app.require_account()
     if Scope.READ not in app.caller.scopes:
-        raise NotFound("46elks has no recording with that id.")
+        raise NotFound("46elks has no recording with that id.", hint=_CHECK_ID)
     recording_id = recording_id.strip()
     call = await app.client.calls.get(recording_id.partition("-")[0])
     if await _is_hidden(app, call):
-        raise NotFound("46elks has no recording with that id.")
+        raise NotFound("46elks has no recording with that id.", hint=_CHECK_ID)
     sound = await app.client.calls.get_recording(recording_id)
     if most is not None and len(sound) > most:
         raise InvalidInput(
@@ -160,3 +160,6 @@ def _as_message(call: CallRecord) -> Message:
         created_at=call.created_at,
         status="received",
     )
+
+
+_CHECK_ID = "Check the id; the list of calls has the latest."

@@ -73,7 +73,10 @@ async def list_statuses(
         ElksError: 46elks cannot be asked, or no text has any of these ids.
     """
     if len(message_ids) > MOST_STATUSES:
-        raise InvalidInput(f"{len(message_ids)} ids are too many; {MOST_STATUSES} is the most.")
+        raise InvalidInput(
+            f"{len(message_ids)} ids are too many; {MOST_STATUSES} is the most.",
+            hint="Ask about fewer at a time.",
+        )
     style = await read_style(app)
     texts: list[AskedStatus] = []
     failure: ElksError | None = None

@@ -175,7 +175,10 @@ async def find_readable_mms(app: App, text_id: str) -> Message:
         )
     await app.history.record([message])
     if not await app.history.without_hidden([message]):
-        raise NotFound("It is from a number that was never texted, so it is hidden (ELKS_INBOUND=known).")
+        raise NotFound(
+            "It is from a number that was never texted, so it is hidden (ELKS_INBOUND=known).",
+            hint="Its operator can change that.",
+        )
     return message
 
 
@@ -188,9 +191,12 @@ def choose_image(message: Message, index: int) -> str:
     """
     ids: Sequence[str] = message.image_ids
     if not ids:
-        raise NotFound("This message has no picture.")
+        raise NotFound("This message has no picture.", hint="Give the id of an MMS.")
     if not 1 <= index <= len(ids):
-        raise InvalidInput(f"`index` is {index}, and this MMS has {format_count(len(ids), 'picture')}.")
+        raise InvalidInput(
+            f"`index` is {index}, and this MMS has {format_count(len(ids), 'picture')}.",
+            hint=f"Give a number from 1 to {len(ids)}.",
+        )
     return ids[index - 1]
 
 

@@ -138,7 +138,10 @@ async def _read_own(app: App, number: Number | None, after: str) -> Wanted:
             hint="Without the scope read, you can wait only for answers to your own texts.",
         )
     if isinstance(order.sender, SenderId):
-        raise InvalidInput(f"The recipient cannot answer a text from a name such as {order.sender.name}.")
+        raise InvalidInput(
+            f"The recipient cannot answer a text from a name such as {order.sender.name}.",
+            hint="Wait for the answer to a text from a number.",
+        )
     return await app.replies.criteria.own_reply_to(order, after=position)
 
 

@@ -22,7 +22,7 @@ async def find_batch(app: App, number: str) -> tuple[App, Batch]:
     app.require_account()
     state = State(app.configuration)
     if not state.exists:
-        raise NotFound(state.absence)
+        raise NotFound(state.absence, hint="--state-dir or ELKS_STATE_DIR names another directory.")
     store = await app.storage.open()
     batch = await store.batches.get(number, pace=app.outbox.pace)
     return app.of(app.caller.model_copy(update={"agent": batch.caller})), batch

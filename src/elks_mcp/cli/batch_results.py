@@ -52,4 +52,6 @@ def _write_new(file: Path, content: bytes) -> None:
     except FileExistsError:
         raise InvalidInput(f"{file} exists already.", hint="Name a new file.") from None
     except OSError as error:
-        raise InvalidInput(f"{file} cannot be written: {error.strerror}.") from None
+        raise InvalidInput(
+            f"{file} cannot be written: {error.strerror}.", hint="Name another file."
+        ) from None

@@ -85,8 +85,11 @@ class MainAccount(NamedTuple):
                 raise
             raise NotFound(
                 f"The account has no subaccount {subaccount_id}. Nothing was changed.",
-                hint="Are these the credentials of the account that it belongs to?",
+                hint="Use the credentials of the account that it belongs to.",
             ) from None
         if not found.is_active:
-            raise NotFound(f"The subaccount {subaccount_id} was deactivated, which cannot be undone.")
+            raise NotFound(
+                f"The subaccount {subaccount_id} was deactivated, which cannot be undone.",
+                hint=f"To make another: {show_command('cap set 100 --monthly')}.",
+            )
         return found

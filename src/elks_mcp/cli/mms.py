@@ -82,7 +82,7 @@ def save_image(session: Session, *, mms_id: str, out: Path, index: int) -> int:
         with out.open("xb") as file:
             file.write(content)
     except OSError as error:
-        raise InvalidInput(f"{out} cannot be written: {error.strerror}.") from None
+        raise InvalidInput(f"{out} cannot be written: {error.strerror}.", hint="Name another file.") from None
     click.echo("\n".join(wrap(f"Saved: {out} ({len(content):,} bytes)")), err=True)
     return ExitCode.DONE
 

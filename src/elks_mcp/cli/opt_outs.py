@@ -165,7 +165,7 @@ def _read_file(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from None
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.", hint="Name another file.") from None
     try:
         return decode_text(content)
     except Undecodable:
@@ -177,7 +177,7 @@ def _read_file(path: Path) -> str:
 def _read_reason(reason: str) -> str:
     reason = " ".join(reason.split())
     if len(reason) > _LONGEST_REASON:
-        raise InvalidInput(f"The reason is longer than {_LONGEST_REASON} characters.")
+        raise InvalidInput(f"The reason is longer than {_LONGEST_REASON} characters.", hint="Shorten it.")
     return reason
 
 

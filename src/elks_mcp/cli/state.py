@@ -61,7 +61,7 @@ class State:
             StateUnavailable, Misconfigured: the state cannot be used.
         """
         if not self.location.is_durable:
-            raise NotFound(self.absence)
+            raise NotFound(self.absence, hint="Unset ELKS_SANDBOX, or restart the server.")
         return anyio.run(self.query_async, work)
 
     async def query_async(self, work: Callable[["Database"], Awaitable[T]]) -> T:

@@ -57,7 +57,8 @@ def new_token(configuration: Configuration, name: str, scopes: Sequence[str], ag
     if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", each) for each in (name, agent)):
         raise InvalidInput(
             "A name of a token or agent has 1 to 64 characters: letters from a to z, digits, dots, dashes "
-            "and underscores. It starts with a letter or a digit."
+            "and underscores. It starts with a letter or a digit.",
+            hint="Choose another name, as in salon-till.",
         )
 
     async def work(tokens: Tokens) -> int:

@@ -49,10 +49,12 @@ class ImageReader:
 
     async def _read(self, image_id: str, ending: str) -> bytes:
         if not wire.is_image_id(image_id):
-            raise InvalidInput("That is not the id of a picture.")
+            raise InvalidInput("That is not the id of a picture.", hint="Give the id of its MMS.")
         try:
             return await self._get(f"/images/{image_id}{ending}")
         except Rejected as error:
             if error.status != _NOT_FOUND:
                 raise
-            raise NotFound("46elks has no such picture, or no longer.") from None
+            raise NotFound(
+                "46elks has no such picture, or no longer.", hint="Ask the sender for it again."
+            ) from None

@@ -26,7 +26,7 @@ def require(is_permitted: bool) -> None:
         TooLate: it is not.
     """
     if not is_permitted:
-        raise TooLate("The permission to send this has ended.")
+        raise TooLate("The permission to send this has ended.", hint="Wait: the queue sends it if it may.")
 
 
 class SendPermission(Protocol):

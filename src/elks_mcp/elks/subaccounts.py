@@ -51,7 +51,8 @@ class SubaccountClient:
                 return tuple(each for each in found.values() if each.is_active)
             before = following
         raise NoAnswer(
-            f"46elks lists more than {len(found)} subaccounts, which are not read further.", hint=""
+            f"46elks lists more than {len(found)} subaccounts, which are not read further.",
+            hint="Delete unused ones on 46elks.com.",
         )
 
     async def create(self, name: str, limit: Money) -> Subaccount:

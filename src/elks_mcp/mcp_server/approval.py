@@ -143,7 +143,10 @@ async def show_form(
             asking = ctx.elicit(question, form)
             return read_decision(await app.clock.wait_for(asking, until=app.clock.now() + ANSWER_WITHIN))
     except (MCPError, ValueError):
-        raise NotApproved("The client could not get a person's answer.") from None
+        raise NotApproved("The client could not get a person's answer.", hint=_ASK_AGAIN) from None
+
+
+_ASK_AGAIN = "Tell the person what the question was about, and call it again if they want that."
 
 
 async def _report_progress(app: App, ctx: Context[App]) -> None:

@@ -71,7 +71,10 @@ async def _read_handle(app: App, text: str) -> str:
     if yours := _YOURS.fullmatch(text.strip()):
         numbers = [each for each in _list_own(app) if each.endswith(yours[1])]
         if len(numbers) != 1:
-            raise InvalidInput(f"The account has {len(numbers)} numbers that end in {yours[1]}.")
+            raise InvalidInput(
+                f"The account has {len(numbers)} numbers that end in {yours[1]}.",
+                hint="Leave the sender out.",
+            )
         return numbers[0]
     number = await app.handles.find(text)
     if number:

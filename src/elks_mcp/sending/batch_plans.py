@@ -116,7 +116,9 @@ class BatchPlanner:
         plan = await store.batches.get_plan(batch.id, caller=self.caller)
         rest = list_rest(plan, dict(await store.batches.list_orders(batch.id)))
         if not rest:
-            raise InvalidInput(f"{batch.id} has no recipient left whose text was not sent.")
+            raise InvalidInput(
+                f"{batch.id} has no recipient left whose text was not sent.", hint="Check the batch instead."
+            )
         names = dict.fromkeys(name for entry in rest for name in entry.fields)
         return RecipientList(tuple(names), tuple(rest))
 

@@ -61,7 +61,9 @@ class Orders:
             Misconfigured: no sender was given and none is configured.
         """
         if key and len(key) > _LONGEST_KEY:
-            raise InvalidInput(f"The idempotency key is longer than {_LONGEST_KEY} characters.")
+            raise InvalidInput(
+                f"The idempotency key is longer than {_LONGEST_KEY} characters.", hint="Use a shorter one."
+            )
         found = parse_sender(sender, self._policy.home) if sender else self._default_sender()
         if payload.IS_SPOKEN and isinstance(found, SenderId):
             raise InvalidInput(
@@ -108,7 +110,7 @@ class Orders:
         number = parse_order_number(text_id)
         if not self._storage.exists:
             if number:
-                raise NotFound("No order has that id.", hint="No order was ever placed here.")
+                raise NotFound("No order has that id.", hint="No order was ever placed here. Check the id.")
             return None
         store = await self._storage.open()
         if number:

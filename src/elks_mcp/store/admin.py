@@ -176,7 +176,10 @@ class OrderAdmin:
         """
         row = _decide_about(tx, number)
         if row.state != OrderState.UNKNOWN:
-            raise Refused(f"{row.id} is {row.state}, not unknown; there is nothing to resolve.")
+            raise Refused(
+                f"{row.id} is {row.state}, not unknown; there is nothing to resolve.",
+                hint=f"To list the orders: {show_command('outbox')}.",
+            )
         if not sent:
             return close(tx, row, OrderState.CANCELLED, "A person found that it was not sent.")
         return change(

@@ -116,7 +116,7 @@ class AlertStore:
         if prior is not None and prior.state != AlertState.WAITING:
             return parse_alert(tx, prior)
         if prior is not None:
-            raise NotApproved(f"{prior.id} is the same alert, and waits for a person.")
+            raise NotApproved(f"{prior.id} is the same alert, and waits. A person can approve it.")
         _check_people(tx, plan, check)
         named = _name(tx, plan)
         _insert(tx, named, Approver.POLICY, identity, key)

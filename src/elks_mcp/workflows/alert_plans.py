@@ -132,10 +132,12 @@ class AlertPlanner:
             return (await self.planner.find_recipient(whom),)
         people = (await self.contacts.read_leniently()).list_group(whom)
         if not people:
-            raise InvalidInput(f"No contact is in a group {quote_name(whom)}.")
+            raise InvalidInput(f"No contact is in a group {quote_name(whom)}.", hint=_CORRECT)
         if len(people) > MOST_IN_STAGE:
             count = format_count(len(people), "contact")
-            raise InvalidInput(f"{quote_name(whom)} has {count}; a step reaches {MOST_IN_STAGE} at most.")
+            raise InvalidInput(
+                f"{quote_name(whom)} has {count}; a step reaches {MOST_IN_STAGE} at most.", hint=_CORRECT
+            )
         return tuple(dict.fromkeys(_choose_number(each) for each in people))
 
     async def _prepare_call(self, plan: AlertPlan, *, keep: bool) -> Payload:
@@ -263,8 +265,11 @@ def _choose_number(contact: Contact) -> Number:
     if contact.chosen:
         return contact.chosen.number
     fault = "several numbers" if contact.numbers else "no number"
-    raise InvalidInput(f"The contact {quote_name(contact.shown_name)} has {fault}.")
+    raise InvalidInput(f"The contact {quote_name(contact.shown_name)} has {fault}.", hint=_CORRECT)
 
 
 def _without_repeats(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple({(each.guard, each.reason): each for each in findings}.values())
+
+
+_CORRECT = "The operator can correct the policy file or the contacts."

@@ -216,7 +216,10 @@ class ElksTool(Tool):
         if isinstance(cause, ElksError):
             return cause
         if isinstance(cause, ToolError) and not isinstance(cause, UnexpectedToolError):
-            return NotApproved("The client's answer to the question could not be read.")
+            return NotApproved(
+                "The client's answer to the question could not be read.",
+                hint="Tell the person what it was about.",
+            )
         if isinstance(cause, ValidationError) and cause.title == self.fn_metadata.arg_model.__name__:
             return InvalidInput(" ".join(list_faults(cause)))
         log.error("tool %s failed", self.name, exc_info=cause or error)

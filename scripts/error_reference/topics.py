@@ -1,0 +1,35 @@
+"""The sections of docs/errors.md, each with advice for texts that give none."""
+
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Topic(NamedTuple):
+    """A section of the page."""
+
+    title: str
+    places: tuple[str, ...]
+    """The starts of the paths of its modules, or kinds of texts."""
+    introduction: str
+    remedy: str
+    """The advice for a text that gives none itself."""
+
+
+TOPICS = tuple(
+    Topic(each["title"], tuple(each["places"]), each["introduction"], each["remedy"])
+    for each in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["topic"]
+)
+
+
+def find_topic(module: str, kind: str) -> Topic:
+    """Return the section that a text belongs to.
+
+    Raises:
+        LookupError: no section names the module.
+    """
+    fitting = [topic for topic in TOPICS if kind in topic.places]
+    fitting += [topic for topic in TOPICS if any(module.startswith(place) for place in topic.places)]
+    if not fitting:
+        raise LookupError(f"No topic in scripts/error_reference/topics.toml has the module {module}.")
+    return fitting[0]
