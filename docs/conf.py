@@ -4,6 +4,7 @@ The pages stay Markdown that GitHub shows as well. README, CONTRIBUTING, SECURIT
 root of the repository, so pages include them, and links between all of these are written for the site here.
 """
 
+import json
 import os
 import re
 import tomllib
@@ -25,6 +26,9 @@ PAGES_OF_ROOT = {
     "CHANGELOG.md": "changelog.md",
 }
 """The page of the site for each document at the root of the repository."""
+
+MESSAGES = "messages.js"
+"""The script with the error messages, which only the search loads."""
 
 project = "elks-mcp"
 author = "The elks-mcp contributors"
@@ -84,14 +88,30 @@ def write_links(text: str, folder: Path, page: Path) -> str:
     return _LINK.sub(write, text)
 
 
-def set_language(_app: Any, name: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
-    """Say in the HTML of a Swedish page that it is in Swedish."""
+def finish_page(app: Any, name: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
+    """Say in the HTML of a Swedish page that it is in Swedish, and let the search load the error messages."""
     if name.startswith("sv/"):
         context["language"] = "sv"
+    if name == "search":
+        app.add_js_file(MESSAGES)
+
+
+def write_messages(app: Any, _error: Exception | None) -> None:
+    """Write the error messages for the search, with what to do about each, without marks of Markdown."""
+    entries = re.findall(
+        r"^- \*\*(`+) ?(.+?) ?\1\*\* ?(.*)$", (DOCS / "errors.md").read_text("utf-8"), re.MULTILINE
+    )
+    plain = [
+        {"text": text, "remedy": re.sub(r"\[`\w+`\]\(\S+\)|[`\\]", "", remedy)} for _, text, remedy in entries
+    ]
+    (Path(app.outdir) / "_static" / MESSAGES).write_text(
+        f"window.ERROR_MESSAGES = {json.dumps(plain, ensure_ascii=False)};\n", encoding="utf-8"
+    )
 
 
 def setup(app: Any) -> None:
     """Let Sphinx call the functions above."""
     app.add_lexer("csv", TextLexer)
     app.connect("source-read", read_page)
-    app.connect("html-page-context", set_language)
+    app.connect("html-page-context", finish_page)
+    app.connect("build-finished", write_messages)
