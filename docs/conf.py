@@ -89,7 +89,7 @@ def write_links(text: str, folder: Path, page: Path) -> str:
 
 
 def finish_page(app: Any, name: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
-    """Say in the HTML of a Swedish page that it is in Swedish, and let the search load the error messages."""
+    """Mark a page in Swedish as such, and let the search load the error messages."""
     if name.startswith("sv/"):
         context["language"] = "sv"
     if name == "search":
@@ -97,7 +97,7 @@ def finish_page(app: Any, name: str, _template: str, context: dict[str, Any], _t
 
 
 def write_messages(app: Any, _error: Exception | None) -> None:
-    """Write the error messages for the search, with what to do about each, without marks of Markdown."""
+    """Write the error messages for the search, each with its remedy, as plain text."""
     entries = re.findall(
         r"^- \*\*(`+) ?(.+?) ?\1\*\* ?(.*)$", (DOCS / "errors.md").read_text("utf-8"), re.MULTILINE
     )

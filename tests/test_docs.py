@@ -53,7 +53,7 @@ SAFETY, GUARDS, STATE, GO_LIVE, TROUBLESHOOTING = (
     for name in ("safety", "guards", "state", "go-live", "troubleshooting")
 )
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/sv/*.md")])
 
 
 def test_the_generated_pages_are_up_to_date() -> None:
@@ -67,7 +67,7 @@ def test_the_generated_pages_are_up_to_date() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_variable_that_is_mentioned_exists(page: Path) -> None:
     known = {*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)}
     mentioned = set(re.findall(r"\bELKS_[A-Z_]+[A-Z]\b", page.read_text(encoding="utf-8")))
@@ -340,7 +340,7 @@ def test_every_tool_is_in_the_documents(tool: str) -> None:
     assert f"`{tool}`" in README
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_between_our_pages_have_a_target(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)", text):
@@ -388,15 +388,16 @@ def test_contributing_is_short_enough_to_read_in_one_sitting() -> None:
     assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
-def test_the_swedish_readme_is_as_narrow_as_the_other_pages() -> None:
-    lines = (ROOT / "README.sv.md").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if len(line) > 120 and "://" not in line] == []
+def test_the_swedish_pages_are_as_narrow_as_the_others() -> None:
+    for page in ("README.sv.md", "docs/sv/index.md"):
+        lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if len(line) > 120 and "://" not in line] == []
 
 
 def test_the_readme_is_short_and_names_the_address_of_the_project() -> None:
     assert len(README.encode()) <= 12_000
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     address = project["urls"]["Repository"]
-    for page in ("README.md", "README.sv.md"):
+    for page in ("README.md", "README.sv.md", "docs/sv/index.md"):
         named = set(re.findall(r"git\+(https://[^\s`]+)", (ROOT / page).read_text(encoding="utf-8")))
         assert named == {address}, page

@@ -3,15 +3,19 @@
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from tests.support.browser import Browser, browser
-from tests.test_error_reference import collect_texts
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "scripts"))
+
+from error_reference.collecting import collect_texts  # noqa: E402
+
 SITE = ROOT / "dist" / "site"
 __all__ = ["browser"]
 
