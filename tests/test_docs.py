@@ -401,3 +401,9 @@ def test_the_readme_is_short_and_names_the_address_of_the_project() -> None:
     for page in ("README.md", "README.sv.md", "docs/sv/index.md"):
         named = set(re.findall(r"git\+(https://[^\s`]+)", (ROOT / page).read_text(encoding="utf-8")))
         assert named == {address}, page
+
+
+def test_each_image_is_made_by_the_script_of_screenshots() -> None:
+    script = (ROOT / "scripts" / "screenshots.py").read_text(encoding="utf-8")
+    made = {f"phones-{name}.png" for name in re.findall(r'"([\w-]+-\d+)"', script)}
+    assert {file.name for file in (ROOT / "docs" / "images").iterdir()} <= made
