@@ -181,7 +181,7 @@ def _read_named(module: Module, name: str) -> Iterator[ErrorText]:
     else:
         place = Place(module, function)
         returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return)]
-        settled = set(module.values.get("_SETTLED", {}).values())
+        settled = {*module.values.get("_SETTLED", {}).values(), "46elks accepted it."}
         texts = [text for value in returned for text in place.list_texts(value) if text not in settled]
     yield from (ErrorText(module.name, name, text) for text in texts)
 

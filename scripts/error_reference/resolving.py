@@ -16,6 +16,8 @@ _DEEPEST = 6
 """Calls and variables that are followed one after the other."""
 _MOST = 16
 """Alternatives of one text. A part with more keeps its name in braces instead."""
+_FEW = 4
+"""Whole sentences that are written into one text, or make several texts. More are listed elsewhere."""
 _SHORT = 40
 """Characters of alternatives that are written into one text."""
 _OPAQUE = re.compile(
@@ -100,7 +102,7 @@ class Place(NamedTuple):
                 yield from _list_strings(self._evaluate(mapping))
             case ast.Name() | ast.Attribute():
                 yield from _list_strings(self._evaluate(node))
-                if isinstance(node, ast.Attribute) and _is_property(node.attr):
+                if isinstance(node, ast.Attribute) and node.attr not in _GENERAL and _is_property(node.attr):
                     yield from self._read_function(node.attr)
 
     def _list_parts(self, part: ast.AST) -> list[str]:
@@ -108,6 +110,8 @@ class Place(NamedTuple):
         if not isinstance(part, ast.FormattedValue):
             return self.list_texts(part)
         found = list(dict.fromkeys(self._list_values(part.value)))
+        if len(found) > _FEW and all(text.endswith(".") for text in found if text):
+            return ["{reason}"]
         if len(found) == 1 or sum(map(len, found)) > _SHORT * len(found):
             return found
         return [f"[{' / '.join(filter(None, found))}]"]
@@ -283,6 +287,8 @@ def name_value(node: ast.AST) -> str:  # noqa: C901  (a case for each kind of ex
             word = attribute if before in {"", "self", "value", attribute} else f"{before} {attribute}"
         case ast.Call(func=ast.Name(id="len")):
             word = "number"
+        case ast.Call() if name_called(node).startswith("format_time"):
+            word = "time"
         case ast.Call(func=called, args=arguments):
             word = name_value(arguments[0]) if arguments else name_value(called)
         case ast.Subscript(value=base) | ast.Await(value=base) | ast.Starred(value=base):
