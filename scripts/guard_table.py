@@ -38,6 +38,6 @@ def _write_row(guard: str, texts: list[ErrorText]) -> str:
     switchable = "no" if guard in NOT_SWITCHABLE else "yes"
     alone = ""
     if "ask" in effects:
-        alone = "the text waits for a person" if guard in PERSON_ONLY else "the text is sent"
+        alone = "waits for a person" if guard in PERSON_ONLY else "is sent"
     link = f"[`{guard}`](errors.md#{guard})"
     return f"| {link} | {', '.join(effects)} | {settings} | {switchable} | {alone} |"

@@ -97,8 +97,12 @@ def test_each_text_of_our_errors_says_what_to_do() -> None:
     assert len(silent) < 15
 
 
-FINAL = {"You declined, so nothing was sent."}
-"""A text after which there is nothing to do."""
+FINAL = {
+    "You declined, so nothing was sent.": "there is nothing to do",
+    "You declined, so nobody was called.": "there is nothing to do",
+    'The picture "{source}" cannot be used. Pictures are not fetched from web addresses.': "callers say how",
+}
+"""Texts without advice in the source, with the reason."""
 
 
 def test_no_entry_of_the_page_is_without_advice() -> None:

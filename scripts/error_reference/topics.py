@@ -23,13 +23,15 @@ TOPICS = tuple(
 
 
 def find_topic(module: str, kind: str) -> Topic:
-    """Return the section that a text belongs to.
+    """Return the section of a text: that of its kind, or the one that names most of its path.
 
     Raises:
         LookupError: no section names the module.
     """
-    fitting = [topic for topic in TOPICS if kind in topic.places]
-    fitting += [topic for topic in TOPICS if any(module.startswith(place) for place in topic.places)]
-    if not fitting:
+    for topic in TOPICS:
+        if kind in topic.places:
+            return topic
+    named = {place: topic for topic in TOPICS for place in topic.places if module.startswith(place)}
+    if not named:
         raise LookupError(f"No topic in scripts/error_reference/topics.toml has the module {module}.")
-    return fitting[0]
+    return named[max(named, key=len)]
