@@ -87,7 +87,7 @@ def test_each_error_text_in_the_source_is_on_the_page() -> None:
 
 
 EFFECTS = {"The alert goes on."}
-"""What a decline means, which follows one of the texts of a decline."""
+"""The effects of a decline, each after one of its texts."""
 
 
 def test_each_text_of_our_errors_says_what_to_do() -> None:
