@@ -201,6 +201,7 @@ class CallLane:
             "ELKS_SMS_PER_MINUTE": "600",
             "ELKS_MAX_PER_NUMBER": "100000",
             "ELKS_BUDGET_PER_DAY": "1000000",
+            "ELKS_GUARDS_OFF": "night",  # it would make calls wait for a person, at some times of the day
             "ELKS_LOG_LEVEL": "WARNING",
             **({"ELKS_PUBLIC_URL": f"http://127.0.0.1:{self._public_port}"} if self._public_port else {}),
             **self._state.environ,
