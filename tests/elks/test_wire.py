@@ -34,7 +34,9 @@ EXAMPLES: dict[str, Example] = {
 
 
 NOT_USED = {name for name in EXAMPLES if name.startswith(("webhook_", "make_call", "call_", "recording"))} | {
-    "sms_deleted"
+    "sms_deleted",
+    "mms_deleted",
+    "images",
 }
 
 

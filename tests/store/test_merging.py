@@ -94,7 +94,10 @@ def set_back(location: StateLocation) -> None:
     on_sqlite = "UPDATE orders SET text = json_extract(content, '$.text')"
     on_postgres = "UPDATE orders SET text = CAST(content AS JSON) ->> 'text'"
     for statement in (
-        *(f"ALTER TABLE orders DROP COLUMN {column}" for column in ("attempted_as", "is_hidden")),
+        *(
+            f"ALTER TABLE orders DROP COLUMN {column}"
+            for column in ("provider_attempted_at", "attempted_as", "is_hidden")
+        ),
         "DROP TABLE alert_attempts",
         "DROP TABLE alerts",
         "DROP TABLE call_audio",

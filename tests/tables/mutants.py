@@ -172,8 +172,8 @@ MUTANTS = (
         "store/doubts.py",
         (
             (
-                "times.where(_in_doubt(tx, self._kind))",
-                "times.where(_in_doubt(tx, self._kind), orders.c.due_at <= tx.now)",
+                "select(*times).where(_in_doubt(tx, self._kind))",
+                "select(*times).where(_in_doubt(tx, self._kind), orders.c.due_at <= tx.now)",
             ),
         ),
         STORE,
@@ -276,9 +276,23 @@ MUTANTS = (
         "keep_one_pace and sqlite",
     ),
     Mutant(
+        "an attempt in doubt dated by a clock that was changed since",
+        "store/doubts.py",
+        (("    if row.provider_attempted_at:\n", "    if False:\n"),),
+        "tests/sending/test_changed_clocks.py",
+        "during_a_doubt",
+    ),
+    Mutant(
+        "a clock that may have been set back before 46elks answered",
+        "store/doubts.py",
+        (("return row.attempted_at + skew, CLOCK_CHANGE", "return row.attempted_at + skew, timedelta(0)"),),
+        "tests/sending/test_changed_clocks.py",
+        "during_a_doubt",
+    ),
+    Mutant(
         "sent texts that cost nothing",
         "store/db/changes.py",
-        (("charge=case((_COST > 0, _COST), else_=orders.c.price)", "charge=0"),),
+        (("            (_COST > 0, _COST),\n", "            (_COST > 0, 0),\n"),),
         STORE,
         "budget_counts and sqlite",
     ),

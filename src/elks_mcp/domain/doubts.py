@@ -38,7 +38,10 @@ class Doubt(Frozen):
     order_id: str
     draft: Draft
     since: datetime
-    """When the attempt began."""
+    """When the attempt began, by 46elks' clock."""
+
+    uncertainty: timedelta = timedelta(0)
+    """How much earlier it may have begun: a clock may have been changed since."""
 
 
 class Similarity(Enum):
@@ -105,18 +108,20 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def _match(compare: Compare, equals: list[Doubt], sent: list[Message]) -> list[tuple[str, Message]]:
-    same = [message for message in sent if _compare_since(compare, equals[0], message) is Similarity.SAME]
+    since = equals[0].since - SKEW
+    same = [each for each in sent if _compare_since(compare, equals[0], each, since) is Similarity.SAME]
     if len(same) > len(equals):
         return []
     return [(doubt.order_id, message) for doubt, message in zip(equals, same, strict=False)]
 
 
 def _could_be(compare: Compare, doubt: Doubt, message: Message) -> bool:
-    return _compare_since(compare, doubt, message) is not Similarity.OTHER
+    since = doubt.since - SKEW - doubt.uncertainty
+    return _compare_since(compare, doubt, message, since) is not Similarity.OTHER
 
 
-def _compare_since(compare: Compare, doubt: Doubt, message: Message) -> Similarity:
-    if message.created_at is None or message.created_at < doubt.since - SKEW:
+def _compare_since(compare: Compare, doubt: Doubt, message: Message, since: datetime) -> Similarity:
+    if message.created_at is None or message.created_at < since:
         return Similarity.OTHER
     return compare(doubt.draft, message)
 

@@ -222,6 +222,15 @@ class ElksClient:
         """How far 46elks' clock is ahead of ours, as of its last answer."""
         return self._api.skew
 
+    @property
+    def machine_now(self) -> datetime:
+        """The time by this machine's clock, with which `skew` was measured."""
+        return self._api.machine_now
+
+    def find_now(self) -> datetime | None:
+        """Return the time by 46elks' clock; None if 46elks has not answered yet."""
+        return self._api.find_now()
+
     def _no_message(self, message_id: str) -> NotFound:
         """Return the error for an id that 46elks does not know."""
         if wire.is_picture_id(message_id) and not self._kinds.mms:

@@ -56,6 +56,7 @@ class Api:
         self._counters = counters or Counters()
         self.skew = timedelta()
         """How far 46elks' clock is ahead of ours, as of its last answer."""
+        self._knows_skew = False
         self._credentials = credentials
         self.base_url = base_url.rstrip("/")
         self._timeout = timeout
@@ -180,6 +181,16 @@ class Api:
         """Store how far 46elks' clock is ahead of ours; its Date has whole seconds."""
         with suppress(ValueError, TypeError):
             self.skew = _parse_date(response.headers.get("date", "")) - self._clock.now()
+            self._knows_skew = True
+
+    @property
+    def machine_now(self) -> datetime:
+        """The time by this machine's clock."""
+        return self._clock.now()
+
+    def find_now(self) -> datetime | None:
+        """Return the time by 46elks' clock; None if no answer of 46elks has named it yet."""
+        return self._clock.now() + self.skew if self._knows_skew else None
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:

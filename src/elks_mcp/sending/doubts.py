@@ -22,17 +22,23 @@ async def clear_doubts(store: "Store", client: ElksClient, quiet: timedelta) -> 
     Raises:
         StateUnavailable: the result cannot be stored.
     """
+    ahead = client.machine_now - await store.database.now()  # the database may be on another machine
     return [
         order_id
         for kind in store.database.kinds
-        for order_id in await _clear_doubts_of(kind, store, client, quiet)
+        for order_id in await _clear_doubts_of(kind, store, client, quiet, ahead)
     ]
 
 
-async def _clear_doubts_of(kind: str, store: "Store", client: ElksClient, quiet: timedelta) -> list[str]:
-    """Clear the doubts about orders of one kind; each kind has a history of its own at 46elks."""
+async def _clear_doubts_of(
+    kind: str, store: "Store", client: ElksClient, quiet: timedelta, ahead: timedelta
+) -> list[str]:
+    """Clear the doubts about orders of one kind; each kind has a history of its own at 46elks.
+
+    `ahead`: how far this machine's clock is ahead of the database's.
+    """
     doubts = store.doubts.of(kind)
-    read_at, since = await doubts.find_due()
+    read_at, since = await doubts.find_due(client.skew + ahead)
     if since is None:
         return []
     read = HISTORIES.get(kind)
@@ -41,7 +47,7 @@ async def _clear_doubts_of(kind: str, store: "Store", client: ElksClient, quiet:
         listing.messages if listing else None,
         read_at=read_at,
         quiet=quiet,
-        skew=client.skew,
+        skew=client.skew + ahead,
         has_gaps=bool(listing and any(row.may_be_sent for row in listing.unread)),
     )
 
@@ -68,7 +74,7 @@ HISTORIES: Mapping[str, ReadHistory] = {SMS: _list_sms, MMS: _list_mms, CALL: _l
 async def _read_history(read: ReadHistory, client: ElksClient, since: datetime) -> Listing | None:
     """Read all that was sent since; None where that cannot be read whole."""
     try:
-        listing = await read(client, since + client.skew - SKEW)
+        listing = await read(client, since - SKEW)
     except ProviderError:
         return None
     return listing if listing.complete else None

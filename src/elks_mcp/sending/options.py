@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from elks_mcp.domain.callbacks import FindCallbacks
@@ -58,11 +58,20 @@ class OutboxOptions:
     hides: frozenset[str] = frozenset()
     """The kinds of orders whose content 46elks is asked not to store."""
 
+    find_provider_now: Callable[[], datetime | None] = lambda: None
+    """Returns the time by 46elks' clock; None if 46elks has not answered yet."""
+
     @property
     def pace(self) -> Pace:
-        """How often a text may be sent, and how long sending one may take."""
-        gap, lease = _WINDOW / self.per_minute, self.timeout + LEASE_SPARE
-        return Pace(gap=gap, lease=lease, ahead=_AHEAD, at_night=self.at_night, hides=self.hides)
+        """How often a text may be sent, and how long sending one may take, from now on."""
+        return Pace(
+            gap=_WINDOW / self.per_minute,
+            lease=self.timeout + LEASE_SPARE,
+            ahead=_AHEAD,
+            at_night=self.at_night,
+            hides=self.hides,
+            provider_now=self.find_provider_now(),
+        )
 
     @property
     def claim_size(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -62,7 +63,8 @@ class Outbox:
     ) -> Self:
         """Return an outbox that sends by `post`, so that no other package needs the dispatcher."""
         dispatcher = Dispatcher(post, options.find_callbacks, hides=options.hides)
-        return cls(client, storage, dispatcher, checks, clock, options)
+        timed = replace(options, find_provider_now=client.find_now)
+        return cls(client, storage, dispatcher, checks, clock, timed)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

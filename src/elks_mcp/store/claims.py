@@ -155,6 +155,7 @@ def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
         "due_at": tx.now + pace.lease,
         "attempts": claim.attempt,
         "attempted_at": tx.now,
+        "provider_attempted_at": pace.provider_now,
         "attempted_as": tx.account.sends_as,
         "is_hidden": claim.draft.kind in pace.hides,
         "absent_at": None,

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, select
+from sqlalchemy import ColumnElement, Row, and_, select
 
-from elks_mcp.domain.doubts import Doubt, Verdict
+from elks_mcp.domain.doubts import SKEW, Doubt, Verdict
 from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import OrderState, Receipt
@@ -18,6 +18,9 @@ from elks_mcp.store.db.transactions import deciding, reading
 
 LONGEST = timedelta(hours=1)
 """How long an order stays in doubt. History is not read after that: 46elks may have deleted rows by then."""
+
+CLOCK_CHANGE = timedelta(minutes=30)
+"""How far a clock may be set back while an order is in doubt whose attempt has no time of 46elks."""
 
 _SHORTEST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
 """The shortest and the longest time between two readings of history, before the quiet period is over."""
@@ -40,16 +43,18 @@ class Doubts:
         return Doubts(self._database, kind)
 
     @reading
-    def find_due(self, tx: Tx) -> tuple[datetime, datetime | None]:
+    def find_due(self, tx: Tx, skew: timedelta = timedelta(0)) -> tuple[datetime, datetime | None]:
         """Return the database time and, if a check is due, from when on history has to be read.
 
-        That is the earliest attempt in doubt, due or not, so that every order that is judged is covered.
+        That is the earliest attempt in doubt by 46elks' clock, due or not, so that every order that is judged
+        is covered. `skew` is how far 46elks' clock is ahead of the database's.
         """
-        times = select(
-            func.min(orders.c.attempted_at).label("since"), func.min(orders.c.due_at).label("due_at")
-        )
-        row = tx.execute(times.where(_in_doubt(tx, self._kind))).one()
-        return tx.now, row.since if row.due_at and row.due_at <= tx.now else None
+        times = orders.c.provider_attempted_at, orders.c.attempted_at, orders.c.due_at
+        rows = tx.all(select(*times).where(_in_doubt(tx, self._kind)))
+        if not any(row.due_at and row.due_at <= tx.now for row in rows):
+            return tx.now, None
+        begins = (since - uncertainty for since, uncertainty in (_find_beginning(row, skew) for row in rows))
+        return tx.now, min(begins)
 
     @deciding
     def conclude(
@@ -85,7 +90,10 @@ class Doubts:
             doubts, unowned = _prepare(tx, rows, history, self._kind, skew)
             verdicts = judge(doubts, unowned, has_gaps=has_gaps)
         for row in rows:
-            _apply(tx, row, _limit(tx, row, verdicts.get(row.id)), read_at, quiet)
+            verdict = _limit(tx, row, verdicts.get(row.id))
+            if verdict and verdict.is_absent and not _is_quiet_over(row, read_at + skew, quiet):
+                verdict = None
+            _apply(tx, row, verdict, read_at, quiet)
         return [row.id for row in rows]
 
 
@@ -109,12 +117,30 @@ def _prepare(
     known = tx.all(ours.where(orders.c.message_id.in_([each.id for each in messages])))
     busy, owned = {row.recipient for row in sending}, {row.message_id for row in known}
     doubts = [
-        Doubt(order_id=row.id, draft=parse_draft(tx, row), since=row.attempted_at + skew)
+        Doubt(order_id=row.id, draft=parse_draft(tx, row), since=since, uncertainty=uncertainty)
         for row in rows
         if row.recipient not in busy
+        for since, uncertainty in (_find_beginning(row, skew),)
     ]
     unowned = [message for message in messages if message.id not in owned]
     return doubts, unowned
+
+
+def _find_beginning(row: Row[Any], skew: timedelta) -> tuple[datetime, timedelta]:
+    """Return when an attempt began by 46elks' clock, and how much earlier that may have been.
+
+    If 46elks had not answered before the attempt, the difference of the clocks now is taken, and a clock may
+    have been changed since.
+    """
+    if row.provider_attempted_at:
+        return row.provider_attempted_at, timedelta(0)
+    return row.attempted_at + skew, CLOCK_CHANGE
+
+
+def _is_quiet_over(row: Row[Any], provider_read_at: datetime, quiet: timedelta) -> bool:
+    """Return whether the quiet period is over by 46elks' clock: ours may have been set forward."""
+    began = row.provider_attempted_at
+    return began is None or provider_read_at >= began + quiet - SKEW
 
 
 def _limit(tx: Tx, row: Row[Any], verdict: Verdict | None) -> Verdict | None:

@@ -169,6 +169,9 @@ class Pace(NamedTuple):
     hides: frozenset[str] = frozenset()
     """The kinds of orders whose content 46elks is asked not to store."""
 
+    provider_now: datetime | None = None
+    """The time by 46elks' clock just before a claim; None if 46elks has not answered yet."""
+
 
 class PriorOrders(NamedTuple):
     """Earlier orders that matter for a draft."""

@@ -93,6 +93,7 @@ orders = Table(
     Column("key_hash", String(64)),
     Column("attempts", Integer, nullable=False),
     Column("attempted_at", Moment),
+    Column("provider_attempted_at", Moment),
     Column("attempted_as", Text),
     Column("is_hidden", Boolean, nullable=False, server_default=false()),
     Column("lease", String(32)),
