@@ -20,6 +20,8 @@ def test_a_username_says_whether_it_is_a_subaccounts() -> None:
     assert not is_main_account("ulla")
 
 
+MAY_BE_NONE = "46elks itself may cap nothing: the limit is 0, which may mean none."
+STOP = "the command that stops everything"
 REFUSES = "46elks itself refuses everything that costs"
 
 
@@ -30,6 +32,7 @@ REFUSES = "46elks itself refuses everything that costs"
         ("37", "37", f"{REFUSES}: the limit of 37.00 SEK is used up (37.00 SEK used)."),
         ("37.0099", "37", f"{REFUSES}: the limit of 37.0099 SEK is used up (37.00 SEK used)."),
         ("37.01", "37", "46elks itself stops at 37.01 SEK. 37.00 SEK is used, 0.01 SEK is left."),
+        ("0", "37", f"{MAY_BE_NONE} 37.00 SEK is used. Set another limit, or use {STOP}."),
         ("1", "37", f"{REFUSES}: the limit of 1.00 SEK is used up (37.00 SEK used)."),
         ("", "37", "46elks itself caps nothing: the subaccount has no limit. It has used 37.00 SEK."),
     ],
@@ -37,6 +40,12 @@ REFUSES = "46elks itself refuses everything that costs"
 def test_the_cap_is_said_in_one_sentence(limit: str, used: str, said: str) -> None:
     capped = Subaccount(id=A, limit=kronor(limit) if limit else None, used=kronor(used))
     assert capped.explain() == said
+
+
+def test_a_limit_of_0_is_not_trusted_to_refuse_everything() -> None:
+    assert not Subaccount(id=A, limit=kronor("0"), used=kronor("37")).refuses_all
+    assert Subaccount(id=A, limit=kronor("0"), is_active=False).refuses_all
+    assert Subaccount(id=A, limit=kronor("0.0001")).refuses_all
 
 
 def test_a_deactivated_subaccount_sends_nothing() -> None:

@@ -71,6 +71,14 @@ async def test_a_limit_that_is_not_exact_refuses_only_once_it_is_used_up() -> No
         assert (await other.post("sms", data=sms(box))).text == "No"
 
 
+@pytest.mark.parametrize("is_none", [True, False])
+async def test_whether_a_limit_of_0_means_none_has_a_switch(*, is_none: bool) -> None:
+    box = Sandbox(clock=ManualClock(), rules=Rules(zero_is_no_limit=is_none))
+    created = box.subaccounts.add("x", box.clock.now(), usage_limit=0)
+    async with as_subaccount(box, {"id": created.id, "secret": created.secret}) as other:
+        assert (await other.post("sms", data=sms(box))).status_code == (200 if is_none else 403)
+
+
 async def test_a_deactivated_subaccount_stays_so_and_has_no_secret(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:

@@ -200,11 +200,17 @@ def _require_real(configuration: Configuration) -> Settings:
 
 def _parse_amount(text: str, currency: str) -> Money:
     try:
-        return Money.parse(text, currency)
+        amount = Money.parse(text, currency)
     except ValueError as error:
         raise InvalidInput(
             f"{error}.", hint="Give an amount in the account's currency, as in 100 or 99.50."
         ) from None
+    if not amount.units:
+        raise InvalidInput(
+            "An amount of 0 caps nothing for certain: 46elks may read a limit of 0 as no limit.",
+            hint=f"To stop everything: {show_command('cap stop')}.",
+        )
+    return amount
 
 
 def _explain_plan(found: Subaccount | None, limit: Money, name: str, *, monthly: bool) -> None:

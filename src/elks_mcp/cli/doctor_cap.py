@@ -25,7 +25,12 @@ async def check_cap(settings: Settings) -> list[Check]:
     except ElksError as error:
         how = show_command("cap show --main")
         return [*checks, Check("note", f"The cap at 46elks cannot be read: {error} To read it: {how}.")]
-    mark = "fail" if found.refuses_all else "note" if found.limit is None else "ok"
+    if found.refuses_all:
+        mark = "fail"
+    elif found.limit is None:
+        mark = "note"
+    else:
+        mark = "ok" if found.limit.units else "warn"
     return [*checks, Check(mark, f"{found.explain()}{_explain_how_to_go_on(found)}")]
 
 

@@ -56,7 +56,12 @@ class Subaccount(Frozen):
 
     @property
     def refuses_all(self) -> bool:
-        """Whether 46elks accepts nothing that costs: less is left than the cheapest text costs."""
+        """Whether 46elks accepts nothing that costs: less is left than the cheapest text costs.
+
+        False with a limit of 0, since it is not documented whether that means no limit.
+        """
+        if self.limit is None or not self.limit.units:
+            return not self.is_active
         return not self.is_active or (self.left is not None and self.left.units < _LEAST_PRICE)
 
     def explain(self) -> str:
@@ -65,6 +70,11 @@ class Subaccount(Frozen):
             return "46elks accepts nothing from this subaccount: it was deactivated, for ever."
         if self.limit is None:
             return f"46elks itself caps nothing: the subaccount has no limit. It has used {self.used}."
+        if not self.limit.units:
+            return (
+                f"46elks itself may cap nothing: the limit is 0, which may mean none. {self.used} is used. "
+                "Set another limit, or use the command that stops everything."
+            )
         if self.refuses_all:
             return (
                 f"46elks itself refuses everything that costs: the limit of {self.limit} is used up "
@@ -76,7 +86,8 @@ class Subaccount(Frozen):
 def find_limit(used: Money, amount: Money, *, monthly: bool) -> Money:
     """Return the limit that lets a subaccount spend `amount`: in all, or `monthly` from now on.
 
-    46elks has no limit by month, so one is what was spent already and the amount.
+    46elks has no limit by month, so one is what was spent already and the amount. `amount` is above 0: it is
+    not documented whether a limit of 0 means none.
     """
     return Money(used.units + amount.units, amount.currency) if monthly else amount
 

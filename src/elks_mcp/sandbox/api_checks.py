@@ -38,7 +38,9 @@ def check_spending(simulation: Simulation, request: ApiRequest, cost: int) -> No
     if not simulation.account.can_pay(cost):
         raise RefusedError("Not enough credits")
     spender = simulation.subaccounts.find(request.subaccount)
-    if spender and not spender.may_spend(cost, exactly=simulation.rules.limit_is_exact):
+    if spender is None or (simulation.rules.zero_is_no_limit and spender.usage_limit == 0):
+        return
+    if not spender.may_spend(cost, exactly=simulation.rules.limit_is_exact):
         raise RefusedError(simulation.rules.limit_refusal)
 
 

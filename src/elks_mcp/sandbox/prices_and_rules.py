@@ -54,6 +54,8 @@ class Rules:
     """The line that refuses a subaccount whose limit is used up. 46elks' line and status are not known."""
     limit_is_exact: bool = True
     """Refuse a charge that would pass a subaccount's limit, instead of any after the limit is used up."""
+    zero_is_no_limit: bool = False
+    """Whether a `usagelimit` of 0 means no limit, instead of nothing. 46elks does not document it."""
     usage_limit_at_creation: bool = True
     """Take `usagelimit` when a subaccount is created: the sample of docs/create-subaccount does, the table
     of its parameters does not."""
