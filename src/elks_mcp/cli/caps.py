@@ -11,6 +11,7 @@ from elks_mcp.cli.cap_account import DEFAULT_NAME, MainAccount
 from elks_mcp.cli.cap_credentials import find_obstacle, hand_over
 from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.main_credentials import find_main_credentials
 from elks_mcp.cli.output import say, wrap
 from elks_mcp.domain.money import Money
@@ -134,20 +135,44 @@ def stop_cap(configuration: Configuration, *, wanted: str) -> int:
     """Let 46elks accept nothing more that costs, from now on: the kill switch.
 
     Sets the limit to what is used. Texts that 46elks has accepted already go out.
+
+    Exit code 0 if the settings in force use that subaccount, 1 if not: a server with them goes on.
     """
+    settings = _require_real(configuration)
 
     async def work(account: MainAccount) -> int:
         found = await account.get(wanted)
-        _explain_cap(await account.cap(found, find_stop(found.used)))
+        stopped = await account.cap(found, find_stop(found.used))
+        say(f"{stopped.id} ({stopped.name}): {stopped.explain()}")
         if not found.used.units:
             _say(
                 "Nothing is used yet. 46elks may read a limit of 0 as none, so it is the smallest amount. At "
                 "worst one more text goes out."
             )
         say(f"To go on: {show_command('cap set 100')} with a higher amount, or {show_command('cap lift')}.")
-        return 0
+        return _report_use(stopped, settings)
 
-    return _run(_require_real(configuration), work)
+    return _run(settings, work)
+
+
+def _report_use(stopped: Subaccount, settings: Settings) -> int:
+    """Say whether a server with these settings is stopped, too, and return the exit code."""
+    username = settings.credentials.username if settings.credentials else ""
+    if username == stopped.id:
+        _say("The settings in force use it. A server that started with other settings goes on: restart it.")
+        return ExitCode.DONE
+    if not username:
+        what = "no credentials, so it is not known what a server uses"
+    elif is_subaccount(username):
+        what = f"the credentials of another subaccount, {username}, so a server with them goes on"
+    else:
+        what = f"the account's own credentials ({username[:3]}…), so a server with them goes on"
+    _say(
+        f"The settings in force do not use this subaccount. They have {what}. To stop such a server, end it, "
+        "or change the API password of what it uses on 46elks.com. To give it the credentials of the "
+        f"subaccount, with a new limit: {show_command('cap set 100')} with its --env-file."
+    )
+    return ExitCode.FAILED
 
 
 @cap.command("lift")
