@@ -67,6 +67,16 @@ def jpeg_claiming(width: int, height: int) -> bytes:
     return bytes(content)
 
 
+def jpeg_of_scans(scans: int, size: tuple[int, int] = (60, 40), between: bytes = b"") -> bytes:
+    """Write a progressive JPEG that repeats its last scan, each time after `between`, to have `scans`."""
+    target = BytesIO()
+    Image.new("L", size, 128).save(target, "JPEG", progressive=True)
+    content = target.getvalue()
+    last = content.rindex(b"\xff\xda")
+    missing = scans - content.count(b"\xff\xda")
+    return content[:-2] + (between + content[last:-2]) * missing + b"\xff\xd9"
+
+
 def gif_of(frames: int, size: tuple[int, int] = (1, 1)) -> bytes:
     """Write a GIF of frames, each of `size` on a screen of one pixel."""
     screen = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6)

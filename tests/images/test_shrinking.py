@@ -1,9 +1,13 @@
 """Pictures of people and strangers: bombs, broken files, hidden facts, polyglots."""
 
+import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +18,8 @@ from elks_mcp.errors import Misconfigured
 from elks_mcp.images.image_headers import (
     MOST_FILE_BYTES,
     MOST_FRAMES,
+    MOST_SCANNED_PIXELS,
+    MOST_SCANS,
     ImageFormat,
     UnusableImage,
     check_image,
@@ -27,6 +33,7 @@ from .drawing import (
     draw_with_secrets,
     gif_of,
     jpeg_claiming,
+    jpeg_of_scans,
     open_result,
     png_claiming,
 )
@@ -239,3 +246,55 @@ def test_a_file_that_is_also_something_else_is_only_a_picture_afterwards(kind: s
     result = shrink(draw(kind) + other * 30, FOR_MMS)
     assert other not in result.content
     assert color(result, 2, 2) == RED
+
+
+@pytest.mark.parametrize("scans", [MOST_SCANS, MOST_SCANS + 1])
+@pytest.mark.parametrize(
+    "between",
+    [
+        b"",
+        b"\xff" * 300,  # padding
+        b"\xff\xff\x00\x00",  # a byte of data
+        b"\xff\xd0\xff\xd7",  # restart markers
+        b"\xff\x02\xff\xff",  # no length follows this marker
+        b"\xff\xfe\x00\x06\xff\xd9\xff\xda",  # a comment that contains an end and a scan
+        b"\xff\xdd\x00\x04\x00\x00",  # a segment
+    ],
+)
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(scans: int, between: bytes) -> None:
+    content = jpeg_of_scans(scans, between=between) + b"\xff\xda\x00\x02" * 500  # after its end
+    if scans <= MOST_SCANS:
+        assert check_image(content).scans == scans
+    else:
+        with pytest.raises(UnusableImage, match="more than the most scans"):
+            check_image(content)
+
+
+def test_the_scans_of_a_large_jpeg_are_fewer() -> None:
+    most = MOST_SCANNED_PIXELS // (2_000 * 10_000)
+    content = bytearray(jpeg_of_scans(most))
+    at = content.index(b"\xff\xc2")
+    content[at + 5 : at + 9] = struct.pack(">HH", 2_000, 10_000)
+    assert check_image(bytes(content)).scans == most == 50
+    with pytest.raises(UnusableImage, match="more than the most scans"):
+        check_image(bytes(content[:-2] + content[content.rindex(b"\xff\xda") :]))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_real_jpeg_has_few_scans(mode: str, options: dict[str, Any]) -> None:
+    content = draw("JPEG", (600, 400), mode, **options)
+    assert check_image(content).scans == (content.count(b"\xff\xda") if options.get("progressive") else 1)
+    assert check_image(content).scans <= 20
+    assert shrink(content, FOR_MMS).width == 600
+
+
+def test_the_scans_of_a_file_that_consists_of_markers_are_counted_quickly() -> None:
+    whole = draw("JPEG")
+    for start in (whole[:2], whole[: whole.index(b"\xff\xda")]):
+        for filling in (b"\xff", b"\xff\x00", b"\xff\xd0", b"\xff\xfe\x00\x02"):
+            content = (start + filling * MOST_FILE_BYTES)[:MOST_FILE_BYTES]
+            began = time.process_time()
+            with suppress(UnusableImage):
+                assert check_image(content).scans == 0
+            assert time.process_time() - began < 2

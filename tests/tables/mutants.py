@@ -506,6 +506,13 @@ MUTANTS = (
         "all_memory",
     ),
     Mutant(
+        "a JPEG with as many scans as it likes",
+        "images/image_headers.py",
+        (("scans += marker == _SCAN", "scans = 1"),),
+        "tests/images/test_shrinking.py",
+        "scans",
+    ),
+    Mutant(
         "a picture that keeps what its file says beside the pixels",
         "images/shrinking.py",
         (

@@ -4,6 +4,7 @@ A few bytes can claim a picture of gigabytes, so the claim is checked before a d
 format is known by content, never by a name.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +18,15 @@ MOST_PIXELS = 40_000_000
 
 MOST_FRAMES = 200
 """The most frames of an animation, of which only the first is used."""
+
+MOST_SCANS = 100
+"""The most scans of a JPEG. A progressive one has about 10, one that a program optimized about 20."""
+
+MOST_SCANNED_PIXELS = 1_000_000_000
+"""The most pixels of all scans of a JPEG together: a scan of few bytes may touch each pixel."""
+
+MOST_SEGMENTS = 1_000
+"""The most segments of a JPEG before its dimensions, and after them."""
 
 
 class UnusableImage(Exception):
@@ -41,6 +51,9 @@ class ImageHeader:
     frames: int = 1
     """Counted up to one more than `MOST_FRAMES`."""
 
+    scans: int = 1
+    """How often a decoder goes through a JPEG. Counted up to one more than `MOST_SCANS`."""
+
 
 def check_image(content: bytes) -> ImageHeader:
     """Return what a file claims to be, if a decoder may read it.
@@ -62,6 +75,10 @@ def check_image(content: bytes) -> ImageHeader:
         raise UnusableImage(f"The picture has {size}; {most}. Make it smaller.")
     if header.frames > MOST_FRAMES:
         raise UnusableImage(f"The animation has more than {format_count(MOST_FRAMES, 'frame')}.")
+    if header.scans > MOST_SCANS or header.scans * header.width * header.height > MOST_SCANNED_PIXELS:
+        raise UnusableImage(
+            "Decoding the picture would take more than the most scans. Save it again, not as progressive."
+        )
     return header
 
 
@@ -110,16 +127,44 @@ _SCAN, _END = 0xDA, 0xD9
 def _read_jpeg(content: bytes) -> ImageHeader:
     """Read the segments up to the frame header, which has the dimensions."""
     at = 2
-    while True:
-        if _number(content, at, 1) != 0xFF:  # noqa: PLR2004  (every marker begins with it)
+    for _ in range(MOST_SEGMENTS):
+        begin = _MARKER_BEGIN.match(content, at)
+        if begin is None:
             raise IndexError
+        at = begin.end() - 1
         marker = _number(content, at + 1, 1)
         if marker in _FRAME_HEADERS:
-            return ImageHeader(ImageFormat.JPEG, _number(content, at + 7, 2), _number(content, at + 5, 2))
+            height, width = _number(content, at + 5, 2), _number(content, at + 7, 2)
+            after = at + 2 + max(2, _number(content, at + 2, 2))
+            return ImageHeader(ImageFormat.JPEG, width, height, scans=_count_scans(content, after))
         if marker in {_SCAN, _END}:
             raise IndexError
-        is_fill = marker == 0xFF  # noqa: PLR2004  (a marker may be padded with more of them)
-        at += 1 if is_fill else 2 if marker in _ALONE else 2 + max(2, _number(content, at + 2, 2))
+        at += 2 if marker in _ALONE else 2 + max(2, _number(content, at + 2, 2))
+    raise IndexError
+
+
+_MARKER_BEGIN = re.compile(rb"\xff+")
+"""The begin of a marker, which may be padded with more such bytes."""
+
+_WITH_LENGTH_OR_END = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+"""A marker that has a length, or ends the picture: not a padding or restart marker, and not a byte 0xFF of
+compressed data, which is followed by 0. Like libjpeg, it is searched for after a scan and after a segment."""
+
+
+def _count_scans(content: bytes, at: int) -> int:
+    """Count the scans from a place to the end of the picture, up to one more than `MOST_SCANS`."""
+    scans = 0
+    for _ in range(MOST_SEGMENTS):
+        found = _WITH_LENGTH_OR_END.search(content, at)
+        if scans > MOST_SCANS or found is None:
+            return scans
+        at, marker = found.start(), content[found.start() + 1]
+        if marker == _END:
+            return scans
+        scans += marker == _SCAN
+        length = int.from_bytes(content[at + 2 : at + 4], "big")
+        at += 2 if marker in _ALONE else 2 + max(2, length)
+    raise IndexError
 
 
 _GIF_EXTENSION, _GIF_FRAME, _GIF_END = 0x21, 0x2C, 0x3B
