@@ -9,6 +9,7 @@
     ├─ NotSent             an order that 46elks refused or did not receive; its message says why
     ├─ Misconfigured       the operator, in the environment
     │  ├─ UnreadableContacts   the operator: the files that ELKS_CONTACTS names
+    │  ├─ SpeechUnavailable    the operator: the program of ELKS_TTS_COMMAND
     │  └─ UnknownPrice     the operator, by setting the price
     ├─ StateUnavailable    the operator, or time: the database of queued texts
     │  └─ StateUncertain   unknown: the database may have stored the change
@@ -117,6 +118,13 @@ class UnreadableContacts(Misconfigured):
     code = "unreadable_contacts"
     default_hint = "Phone numbers can be used without contacts."
     retry = "Retrying works once the contacts can be read, without a restart."
+
+
+class SpeechUnavailable(Misconfigured):
+    """The program that reads texts aloud for calls fails."""
+
+    code = "speech_unavailable"
+    retry = "Retrying works once the program speaks, without a restart."
 
 
 class UnknownPrice(Misconfigured):

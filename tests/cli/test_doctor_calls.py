@@ -53,3 +53,8 @@ def test_the_program_really_speaks(tmp_path: Path) -> None:
 )
 def test_speech_that_does_not_work_is_named(environ: dict[str, str], said: str) -> None:
     assert said in doctor(**ON, **environ)
+
+
+def test_without_the_toolset_the_program_is_tried_too_since_alerts_use_it() -> None:
+    said = doctor(ELKS_SANDBOX="true", ELKS_TTS_COMMAND="no-such-program")
+    assert "fail The program of ELKS_TTS_COMMAND does not speak: it cannot be started" in said

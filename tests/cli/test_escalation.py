@@ -14,7 +14,9 @@ from elks_mcp.domain.orders import Approver
 from elks_mcp.domain.phone import Number
 from elks_mcp.store import StateLocation
 from elks_mcp.store.store import Store
+from tests.support.audio import a_wav
 from tests.support.command_cases import do, run_command
+from tests.support.speech import a_program
 from tests.support.state_folders import with_tables
 from tests.support.stores import allow
 from tests.support.terminal import at_terminal
@@ -135,6 +137,13 @@ def test_a_person_ends_an_alert_and_a_later_acknowledgement_changes_nothing(loca
     assert find_alert(location, alert).state is AlertState.ENDED
 
 
+def a_speaker(folder: Path) -> str:
+    """Return the command of a program that speaks: a second of silence."""
+    (folder / "silence.wav").write_bytes(a_wav())
+    code = f"sys.stdout.buffer.write(open({str(folder / 'silence.wav')!r}, 'rb').read())"
+    return " ".join(f'"{word}"' for word in a_program(folder, code))
+
+
 GOOD = "policies:\n  jour:\n    cost_cap: 10\n    steps:\n    - {whom: Åsa Lind, by: sms, wait: 5}\n"
 
 
@@ -175,11 +184,35 @@ def test_check_says_what_a_policy_that_calls_lacks(
     environ["ELKS_CALL_PRICE_PER_MINUTE"] = "0.80"
     english = {**environ, "ELKS_TTS_46ELKS": "true"}
     assert run_command(location, "escalation", "check", str(path), **english).exit_code == 0
-    spoken = {**environ, "ELKS_TTS_COMMAND": "espeak-ng", "ELKS_PUBLIC_URL": "https://sms.example"}
+    speaker = a_speaker(tmp_path)
+    spoken = {**environ, "ELKS_TTS_COMMAND": speaker, "ELKS_PUBLIC_URL": "https://sms.example"}
     assert run_command(location, "escalation", "check", str(path), **spoken).exit_code == 0
     path.write_text("language: sv\n" + path.read_text("utf-8"), "utf-8")
     swedish = run_command(location, "escalation", "check", str(path), **english)
     assert "paging.yaml:6: It calls people. 46elks itself reads only English" in swedish.output
+
+
+def test_check_has_the_program_speak_once_if_a_policy_calls(location: StateLocation, tmp_path: Path) -> None:
+    path = tmp_path / "paging.yaml"
+    one = GOOD.replace("Åsa Lind, by: sms", "+46701740620, by: call")
+    path.write_text(one + one.removeprefix("policies:\n").replace("jour", "natt"), "utf-8")
+    runs = tmp_path / "runs"
+    code = f"open({str(runs)!r}, 'a').write(sys.stdin.read()); sys.exit(3)"
+    environ = {
+        "ELKS_CALL_PRICE_PER_MINUTE": "0.80",
+        "ELKS_PUBLIC_URL": "https://sms.example.com",
+        "ELKS_TTS_COMMAND": " ".join(f'"{word}"' for word in a_program(tmp_path, code)),
+    }
+    broken = run_command(location, "escalation", "check", str(path), **environ)
+    assert broken.exit_code == 1
+    for line in (5, 9):
+        assert (
+            f"{path}:{line}: It calls people. The program of ELKS_TTS_COMMAND did not speak:" in broken.output
+        )
+    assert len(runs.read_text("utf-8").splitlines()) == 1
+    path.write_text(one.replace("call", "sms"), "utf-8")
+    assert run_command(location, "escalation", "check", str(path), **environ).exit_code == 0
+    assert len(runs.read_text("utf-8").splitlines()) == 1, "a policy that only texts needs no program"
 
 
 def test_check_needs_a_file_that_can_be_read(location: StateLocation, tmp_path: Path) -> None:

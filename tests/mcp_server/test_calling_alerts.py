@@ -9,6 +9,7 @@ from elks_mcp.sandbox.call_behaviours import BUSY, RINGS, SILENT, VOICEMAIL, Cal
 from tests.support.alert_cases import FIRST, SECOND_PERSON, Team, open_team
 from tests.support.call_cases import called
 from tests.support.connecting import Person, call, words
+from tests.support.speech import a_program
 
 pytestmark = pytest.mark.anyio
 
@@ -108,6 +109,52 @@ async def test_an_alert_says_what_the_server_lacks_for_calls(
         assert answer.is_error
         assert says in words(answer)
         assert team.reached == []
+
+
+def broken_speech(folder: Path) -> dict[str, str]:
+    """Return settings with a program that does not speak."""
+    command = " ".join(f'"{word}"' for word in a_program(folder, "sys.exit(3)"))
+    return {
+        **CALLING,
+        "ELKS_TTS_46ELKS": "",
+        "ELKS_TTS_COMMAND": command,
+        "ELKS_PUBLIC_URL": "https://sms.example.com",
+    }
+
+
+async def test_if_the_program_does_not_speak_those_whom_texts_reach_are_texted(tmp_path: Path) -> None:
+    async with open_team(tmp_path, paging=PATH, shared=broken_speech(tmp_path)) as team:
+        alert = await team.alert("Disk full")
+        said = " ".join(alert["notes"])
+        assert "Note: Calls are left out, and people are only texted." in said
+        assert "The program of ELKS_TTS_COMMAND did not speak: it ended with exit code 3." in said
+        assert "elks-mcp doctor" in said
+        assert "Left out: Bo Ek. The policy only calls them." in said
+        await team.pass_time(30)
+        assert (team.reached, called(team.box)) == ([FIRST], [])
+        assert (await team.check(alert))["status"] == "unanswered"
+
+
+async def test_a_person_who_approves_an_alert_is_told_that_calls_are_left_out(tmp_path: Path) -> None:
+    person = Person()
+    asking = {**broken_speech(tmp_path), "ELKS_CONFIRM": "always"}
+    async with open_team(tmp_path, person=person, paging=PATH, shared=asking) as team:
+        await team.alert("Disk full")
+        [question] = person.questions
+        assert "Note: Calls are left out" in " ".join(question.split())
+        assert f"Left out: Bo Ek ({SECOND_PERSON})." in question
+        assert "Call " not in question.replace("Calls", "")
+
+
+async def test_if_the_program_does_not_speak_and_nobody_can_be_texted_the_alert_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with open_team(tmp_path, paging=by_numbers(FIRST), shared=broken_speech(tmp_path)) as team:
+        answer = await call(team.client, "alert_until_acknowledged", message="Disk full", policy="jour")
+        assert answer.is_error
+        assert "did not speak: it ended with exit code 3." in words(answer)
+        assert "elks-mcp doctor" in words(answer)
+        assert (team.reached, called(team.box)) == ([], [])
 
 
 @pytest.mark.parametrize("first", ["+46701740620", "+46701740623", "+46701740624", "+46701740625"])

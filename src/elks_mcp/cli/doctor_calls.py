@@ -5,18 +5,20 @@ from elks_mcp.cli.doctor_settings import Check
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.toolsets import Toolset
+from elks_mcp.sending.call_preparer import TRIAL_TEXT
 from elks_mcp.speech.commands import parse_speech_command
 from elks_mcp.speech.recordings import list_recordings
 from elks_mcp.speech.synthesis import SpeechFailed, speak
 
-_TEST = "Detta är ett test."
-"""The text that the program reads aloud, which nobody gets."""
-
 
 async def check_calls(app: App) -> list[Check]:
-    """Check what calls need, if the toolset `calls` is on. No call is made."""
+    """Check what calls need, if the toolset `calls` is on. No call is made.
+
+    Alerts and `elks-mcp call` use the program that speaks without the toolset, so it is always tried.
+    """
     if Toolset.CALLS not in app.policy.toolsets:
-        return []
+        command = app.configuration.settings.tts_command
+        return [await _try_program(app, command)] if command else []
     settings, checks = app.configuration.settings, []
     if settings.call_price_per_minute is None:
         checks.append(Check("fail", "No call is made: ELKS_CALL_PRICE_PER_MINUTE is not set."))
@@ -36,20 +38,21 @@ async def _check_speech(app: App) -> list[Check]:
         mark = "ok" if names else "warn"
         checks.append(Check(mark, f"Recordings for calls: {', '.join(names) or 'none'}."))
     if settings.tts_command:
-        try:
-            clip = await speak(parse_speech_command(settings.tts_command), _TEST, app.clock)
-        except SpeechFailed as error:
-            return [*checks, Check("fail", f"The program of ELKS_TTS_COMMAND does not speak: {error}.")]
-        return [
-            *checks,
-            Check("ok", f"The program of ELKS_TTS_COMMAND speaks: {clip.seconds:.1f} s of a test."),
-        ]
+        return [*checks, await _try_program(app, settings.tts_command)]
     if settings.tts_46elks:
         beta = "Only 46elks itself reads texts aloud: English, a beta that the account may lack."
         return [*checks, Check("note", beta)]
     if not checks:
         checks.append(Check("fail", "Calls have nothing to play: set ELKS_TTS_COMMAND or ELKS_PROMPTS_DIR."))
     return checks
+
+
+async def _try_program(app: App, command: str) -> Check:
+    try:
+        clip = await speak(parse_speech_command(command), TRIAL_TEXT, app.clock)
+    except SpeechFailed as error:
+        return Check("fail", f"The program of ELKS_TTS_COMMAND does not speak: {error}.")
+    return Check("ok", f"The program of ELKS_TTS_COMMAND speaks: {clip.seconds:.1f} s of a test.")
 
 
 def _check_address(app: App) -> list[Check]:

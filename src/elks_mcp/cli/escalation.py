@@ -4,6 +4,7 @@
 """
 
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 
 import click
@@ -54,8 +55,8 @@ def check(session: Session, *, file: Path | None) -> int:
     """Check a policy file, ELKS_ESCALATION unless FILE names another one.
 
     Each fault is printed with its line, and with what to write. The people it names are looked up in your
-    contacts. If a policy calls people, it says what this server lacks for calls. Nothing is sent, and no
-    credentials are needed.
+    contacts. If a policy calls people, it says what this server lacks for calls, and has the program of
+    ELKS_TTS_COMMAND speak once. Nothing is sent, and no credentials are needed.
 
     Exit code 0 if the file can be used, 1 if it has faults.
     """
@@ -63,7 +64,7 @@ def check(session: Session, *, file: Path | None) -> int:
     if path is None:
         raise Misconfigured("No policy file is named.", hint="Name one, or set ELKS_ESCALATION.")
     found = read_policies(read_policy_file(path))
-    faults = session.do(list_policy_faults, session.app, found)
+    faults = session.do(partial(list_policy_faults, tries_speech=True), session.app, found)
     if session.as_json:
         print_json(
             {

@@ -3,15 +3,19 @@
 from elks_mcp.answers.alerts import build_alerts
 from elks_mcp.app import App
 from elks_mcp.domain.acknowledgements import request_digit
-from elks_mcp.domain.escalation import Means
+from elks_mcp.domain.escalation import EscalationPolicy, Means
 from elks_mcp.errors import InvalidInput
 from elks_mcp.workflows.policy_files import PolicyFile
 from elks_mcp.workflows.policy_reading import PolicyFault
 
 
-async def list_policy_faults(app: App, found: PolicyFile) -> list[PolicyFault]:
-    """List all faults in the order of their lines, with unknown people and what calls lack."""
-    return sorted([*found.faults, *await _list_unknown(app, found), *_list_uncallable(app, found)])
+async def list_policy_faults(app: App, found: PolicyFile, *, tries_speech: bool) -> list[PolicyFault]:
+    """List all faults in the order of their lines, with unknown people and what calls lack.
+
+    `tries_speech`: whether the program that calls use has to speak, which takes it up to 30 seconds.
+    """
+    uncallable = await _list_uncallable(app, found, tries_speech=tries_speech)
+    return sorted([*found.faults, *await _list_unknown(app, found), *uncallable])
 
 
 async def _list_unknown(app: App, found: PolicyFile) -> list[PolicyFault]:
@@ -26,14 +30,18 @@ async def _list_unknown(app: App, found: PolicyFile) -> list[PolicyFault]:
     return faults
 
 
-def _list_uncallable(app: App, found: PolicyFile) -> list[PolicyFault]:
+async def _list_uncallable(app: App, found: PolicyFile, *, tries_speech: bool) -> list[PolicyFault]:
     """List what this server lacks for calls, at the first step of each policy that calls people."""
     faults: list[PolicyFault] = []
-    for policy in found.policies.values():
-        calling = (number for number, step in enumerate(policy.steps) if Means.CALL in step.means)
-        if (number := next(calling, None)) is None:
-            continue
-        line = found.lines[policy.name, number]
+    calling = [each for each in found.policies.values() if _find_calling_step(each) is not None]
+    failure = await app.calls.preparer.find_speech_failure() if calling and tries_speech else None
+    for policy in calling:
+        line = found.lines[policy.name, _find_calling_step(policy) or 0]
         obstacles = app.calls.preparer.list_obstacles(request_digit("", policy.language))
+        obstacles += [failure] if failure else []
         faults += [PolicyFault(line, f"It calls people. {each} {each.hint}") for each in obstacles]
     return faults
+
+
+def _find_calling_step(policy: EscalationPolicy) -> int | None:
+    return next((number for number, step in enumerate(policy.steps) if Means.CALL in step.means), None)

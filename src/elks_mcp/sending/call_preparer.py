@@ -15,7 +15,7 @@ from elks_mcp.domain.calls import LONGEST_CALL, LONGEST_SPOKEN, MOST_DIGITS, fin
 from elks_mcp.domain.contacts import shorten
 from elks_mcp.domain.payloads import read_text
 from elks_mcp.elks.wire import LONGEST_ENGLISH
-from elks_mcp.errors import InvalidInput, Misconfigured
+from elks_mcp.errors import InvalidInput, Misconfigured, SpeechUnavailable
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store import Storage
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _ENGLISH_A_SECOND = 10
 """Characters that 46elks speaks in a second, at least."""
+
+TRIAL_TEXT = "Detta är ett test."
+"""The text that the program reads aloud to see whether it works. It is not stored."""
 
 _MOST_SPEAKING = 2
 """Programs that run at the same time, at most."""
@@ -78,7 +81,8 @@ class CallPreparer:
 
         Raises:
             InvalidInput: the text or the digits cannot be used, or there is no such recording.
-            Misconfigured: a setting is missing, or the program that speaks fails.
+            SpeechUnavailable: the program that speaks fails. It is a Misconfigured.
+            Misconfigured: a setting is missing.
             StateUnavailable: the audio cannot be stored.
         """
         per_minute = self._check(say, prompt, digits)
@@ -111,6 +115,19 @@ class CallPreparer:
         if not options.tts_command:
             found.append(_no_speech())
         return found if self._is_reachable else [*found, _no_address("Speech")]
+
+    async def find_speech_failure(self) -> SpeechUnavailable | None:
+        """Have the program that calls use read a short text, and return the error if it fails.
+
+        None if it speaks, or if calls use no program. Nothing is stored.
+        """
+        command = self._options.tts_command
+        if command and self._is_reachable:
+            try:
+                await self._speak(command, TRIAL_TEXT)
+            except SpeechUnavailable as error:
+                return error
+        return None
 
     def _check(self, say: str, prompt: str, digits: int) -> int:
         """Check the arguments of `prepare`, and return the price of a minute."""
@@ -153,7 +170,7 @@ class CallPreparer:
             async with self._speaking:
                 return await speak(words, text, self._clock)
         except SpeechFailed as error:
-            raise Misconfigured(
+            raise SpeechUnavailable(
                 f"The program of ELKS_TTS_COMMAND did not speak: {error}.",
                 hint=f"The operator can try it: {show_command('doctor')}.",
             ) from None

@@ -20,7 +20,7 @@ from elks_mcp.domain.orders import Draft, Effect, Finding, of_effect
 from elks_mcp.domain.payloads import Payload, build_sms
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.wording import format_count
-from elks_mcp.errors import InvalidInput, Misconfigured, ProviderError, Refused
+from elks_mcp.errors import InvalidInput, Misconfigured, ProviderError, Refused, SpeechUnavailable
 from elks_mcp.sending.checks import listed
 from elks_mcp.sending.plan import Planner
 from elks_mcp.sending.prices import price_class
@@ -61,6 +61,7 @@ class PrepareCall(Protocol):
 
         Raises:
             InvalidInput: the sentences cannot be said.
+            SpeechUnavailable: the program that says them fails. It is a Misconfigured.
             Misconfigured: this server lacks something that calls need.
         """
         ...
@@ -88,11 +89,13 @@ class AlertPlanner:
     async def build(self, request: AlertRequest) -> AlertPlan:
         """Return the plan of a request, without an id and a code.
 
-        A person whom a guard refuses is left out, and the others are alerted.
+        A person whom a guard refuses is left out, and the others are alerted. If the program that speaks
+        fails, nobody is called, and those whom texts reach are texted.
 
         Raises:
             InvalidInput: the message cannot be sent, there is no such policy, or it names an unknown person.
-            Misconfigured: credentials, the sender or the policy file are missing or cannot be used.
+            Misconfigured: credentials, the sender, the policy file or what calls need are missing or cannot
+                be used.
             Refused: the guards refuse everybody, or the cost cap does not suffice for the first step.
             ProviderError: 46elks cannot price the texts, or history cannot be read.
             StateUnavailable: the store cannot be used.
@@ -104,21 +107,23 @@ class AlertPlanner:
         build_sms(request.message)  # raises what is wrong with the caller's own words
         if any(stage.means is Means.CALL for stage in draft.path.stages):
             keep = self.planner.policy.live and not request.dry_run
-            draft = draft.model_copy(update={"spoken": await self._prepare_call(draft, keep=keep)})
+            try:
+                draft = draft.model_copy(update={"spoken": await self._prepare_call(draft, keep=keep)})
+            except SpeechUnavailable as error:
+                stages, without = _leave_out_calls(stages, error)
+                draft = draft.model_copy(update=without | {"path": _path(stages, {}, policy)})
         await self.planner.refresh_history()
         prices, left_out, findings = await self._check(draft)
         kept = [
             (means, [to for to in people if (to, means) in prices], wait) for means, people, wait in stages
         ]
-        path = EscalationPath(
-            stages=_price_all([each for each in kept if each[1]], prices), rounds=policy.rounds
-        )
+        path = _path([each for each in kept if each[1]], prices, policy)
         return draft.model_copy(
             update={
                 "path": path,
                 "most": _find_most(path, policy),
-                "left_out": left_out,
-                "findings": findings,
+                "left_out": draft.left_out + left_out,
+                "findings": draft.findings + findings,
             }
         )
 
@@ -222,19 +227,37 @@ _NOT_FOR_ALERTS = frozenset({"night"})
 """Guards that do not concern an alert, which is for the night, too."""
 
 
-def _estimate_nothing(to: Number) -> Contacting:
-    return Contacting(to=to, price=Money(0))
-
-
 def _price_all(stages: Iterable[_Unpriced], prices: Mapping[_Target, Contacting]) -> tuple[Stage, ...]:
     return tuple(
         Stage(
             means=means,
-            people=tuple(prices.get((to, means)) or _estimate_nothing(to) for to in people),
+            people=tuple(prices.get((to, means)) or Contacting(to=to, price=Money(0)) for to in people),
             wait=wait,
         )
         for means, people, wait in stages
     )
+
+
+def _path(
+    stages: Iterable[_Unpriced], prices: Mapping[_Target, Contacting], policy: EscalationPolicy
+) -> EscalationPath:
+    return EscalationPath(stages=_price_all(stages, prices), rounds=policy.rounds)
+
+
+def _leave_out_calls(
+    stages: list[_Unpriced], error: SpeechUnavailable
+) -> tuple[list[_Unpriced], dict[str, object]]:
+    """Return the stages that text, and what the plan says about that. Raise if there are none."""
+    texts = [each for each in stages if each[0] is not Means.CALL]
+    if not texts:
+        raise error
+    texted = {to for _, people, _ in texts for to in people}
+    silent = dict.fromkeys(to for _, people, _ in stages for to in people if to not in texted)
+    why = f"Calls are left out, and people are only texted. {error} {error.hint}"
+    return texts, {
+        "left_out": tuple(LeftOutPerson(to=to, reason="The policy only calls them.") for to in silent),
+        "findings": (Finding(guard="speech", effect=Effect.WARN, reason=why),),
+    }
 
 
 def _list_drafts(plan: AlertPlan) -> dict[_Target, Draft]:
