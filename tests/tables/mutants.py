@@ -601,6 +601,13 @@ MUTANTS = (
         "no_step_after_an_acknowledgement and sqlite",
     ),
     Mutant(
+        "a text leaves after its alert was acknowledged",
+        "store/queue.py",
+        (("~has_opted_out(), ~is_of_ended_alert(), _IS_IN_TIME", "~has_opted_out(), _IS_IN_TIME"),),
+        "tests/workflows/test_alerts_stored.py",
+        "claimed_before_the_end and sqlite",
+    ),
+    Mutant(
         "an alert beyond its cost cap",
         "store/alert_runs.py",
         (("_OVER_CAP if person.price.units > left", "_OVER_CAP if person.price.units > left + 10**9"),),

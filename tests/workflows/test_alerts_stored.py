@@ -224,6 +224,28 @@ async def test_p4_a_text_under_way_at_the_end_of_its_alert_does_not_go_back_to_t
         assert (back.state, back.status_reason) == (OrderState.CANCELLED, "The alert was over.")
 
 
+@on_both_databases
+@pytest.mark.parametrize("over", [AlertState.ACKNOWLEDGED, AlertState.ENDED])
+async def test_p4_a_text_claimed_before_the_end_of_its_alert_does_not_leave_after_it(
+    location: StateLocation, over: AlertState
+) -> None:
+    async with WorldBackend(World(location), only_own=True).running() as store:
+        alert = await store.alerts.raise_unasked(a_plan(), ("jour", "Hej"), "", allow)
+        await store.alert_runs.place(alert.id, 0, allow)
+        claim = await claim_one(store)
+        assert await store.queue.may_send(claim)
+        if over is AlertState.ACKNOWLEDGED:
+            await store.alerts.acknowledge(alert.id)
+        else:
+            await store.alerts.end(alert.id, "The caller ended it.")
+        assert (await store.alerts.get(alert.id)).state is over
+        assert not await store.queue.may_send(claim)
+        unsent = await store.queue.withdraw(claim)
+        assert unsent
+        assert (unsent.state, unsent.status_reason) == (OrderState.CANCELLED, "The alert was over.")
+        assert (await store.alerts.get(alert.id)).spent.units == 0
+
+
 def a_plan() -> AlertPlan:
     """Return a plan that texts two people, one after the other."""
     stages = tuple(

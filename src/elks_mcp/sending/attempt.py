@@ -42,7 +42,7 @@ RecordOutcome = Callable[[], Awaitable[Order | None]]
 
 
 class _ClaimPermission:
-    """Permission to send a claimed text, until its deadline passes or the recipient opts out."""
+    """Permission to send a claim, until its deadline, an opt-out or the end of its alert."""
 
     def __init__(self, store: "Store", claim: Claim, deadline: Deadline) -> None:
         self._store = store
@@ -50,7 +50,7 @@ class _ClaimPermission:
         self._deadline = deadline
 
     async def holds(self) -> bool:
-        """Return whether the claim is valid, there is no opt-out, and the deadline is ahead.
+        """Return whether the claim holds, the order may go out, and the deadline is ahead.
 
         Reading the store takes time, so the deadline is checked last.
         """

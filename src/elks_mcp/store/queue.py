@@ -38,6 +38,7 @@ from elks_mcp.store.db.changes import (
     accept_unshared,
     change,
     close,
+    is_of_ended_alert,
     queue_again,
 )
 from elks_mcp.store.db.database import Database, Tx
@@ -75,7 +76,8 @@ class Queue:
     def may_send(self, tx: Tx, claim: Claim) -> bool:
         """Return whether a claim still holds, and its order may still go out. Check this last.
 
-        An order may not if its recipient has opted out, or if it is too late for its send time.
+        An order may not if its recipient has opted out, if its alert is over, or if it is too late for its
+        send time.
         """
         values = {"order": claim.order_id, "token": claim.lease, "now": tx.known_now}
         return tx.execute(_MAY_SEND, values).first() is not None
@@ -219,7 +221,7 @@ _IS_HELD = and_(
     orders.c.state == OrderState.SENDING,
 )
 _IS_IN_TIME = or_(orders.c.send_at.is_(None), orders.c.expires_at >= NOW)
-_MAY_SEND = select(orders.c.id).where(_IS_HELD, ~has_opted_out(), _IS_IN_TIME)
+_MAY_SEND = select(orders.c.id).where(_IS_HELD, ~has_opted_out(), ~is_of_ended_alert(), _IS_IN_TIME)
 _HELD = select(orders.c.id).where(_IS_HELD).with_for_update()
 
 

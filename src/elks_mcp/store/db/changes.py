@@ -5,7 +5,20 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Boolean, Executable, Row, and_, bindparam, case, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    Boolean,
+    ColumnElement,
+    Executable,
+    Row,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from elks_mcp.domain.escalation import OPEN_STATES
@@ -15,7 +28,7 @@ from elks_mcp.errors import StateUnavailable
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import NOW
 from elks_mcp.store.db.rows import IN_ORDER, parse_findings, parse_order, without_quotes, write_findings
-from elks_mcp.store.db.schema import alert_attempts, alerts, batches, orders
+from elks_mcp.store.db.schema import alert_attempts, alerts, batches, is_one_of, orders
 
 WAS_CANCELLED = "The batch was cancelled."
 ALERT_IS_OVER = "The alert was over."
@@ -69,10 +82,15 @@ def find_obstacle(tx: Tx, row: Row[Any]) -> dict[str, Any]:
     return {"state": OrderState.PAUSED, "charge": 0} if batch.paused_at else {}
 
 
+def is_of_ended_alert() -> ColumnElement[bool]:
+    """Build the condition that an order is one of an alert that is over."""
+    its = alert_attempts.c.order_id == orders.c.id, alert_attempts.c.alert_id == alerts.c.id
+    return exists().where(*its, ~is_one_of(alerts.c.state, OPEN_STATES))
+
+
 def _end_with_alert(tx: Tx, row: Row[Any]) -> dict[str, Any]:
     """Return the changes that cancel an order whose alert is over."""
-    its = select(alerts.c.state).join(alert_attempts).where(alert_attempts.c.order_id == row.id)
-    if tx.execute(its).scalar() in {None, *OPEN_STATES}:
+    if tx.first(select(orders.c.id).where(orders.c.id == row.id, is_of_ended_alert())) is None:
         return {}
     ended = {"state": OrderState.CANCELLED, "charge": 0, "status_reason": ALERT_IS_OVER}
     return ended | erase_content(tx)
