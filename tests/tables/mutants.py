@@ -546,12 +546,19 @@ MUTANTS = (
         "store/acknowledgements.py",
         (
             (
-                "alert_attempts.c.recipient_hash == number_hash,\n            alert_attempts.c.at",
-                "alert_attempts.c.at",
+                "alert_attempts.c.recipient_hash == number_hash,\n            _is_before",
+                "_is_before",
             ),
         ),
         ALERTS,
         "only_a_number_that_the_alert_reached",
+    ),
+    Mutant(
+        "an answer is ignored because this machine's clock is ahead",
+        "store/acknowledgements.py",
+        (("(is_likely, accepted_at <= received_at", "(is_likely, alert_attempts.c.at <= received_at"),),
+        "tests/workflows/test_clocks_of_alerts.py",
+        "within_a_minute and sqlite",
     ),
     Mutant(
         "a code can be guessed without end",
