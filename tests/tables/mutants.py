@@ -646,6 +646,13 @@ MUTANTS = (
         "that_carries_alerts_on_records and sqlite",
     ),
     Mutant(
+        "a digit is lost because no server ran for an hour after the time cap",
+        "store/alert_ending.py",
+        (("if row.state == AlertState.RUNNING and (order_id :=", "if not row and (order_id :="),),
+        "tests/workflows/test_alerts_left_alone.py",
+        "digit_stored_in_time and sqlite",
+    ),
+    Mutant(
         "an alert that no server carries on keeps its text",
         "store/alert_ending.py",
         (("_LEFT_AFTER = timedelta(hours=1)", "_LEFT_AFTER = timedelta(hours=9)"),),

@@ -1,4 +1,4 @@
-"""Digits that were pressed in the calls of an alert, and recorded when it was over.
+"""Digits that were pressed in the calls of an alert.
 
 A webhook may come to another process than the one that carries the alert on, which is not informed of it. So
 whichever process looks at the alert later finds the digit here.
@@ -22,6 +22,17 @@ class LateDigit(NamedTuple):
     order_id: str
     number_hash: str
     """The hash of the number that was called."""
+
+
+def find_pressed(tx: Tx, alert_id: str) -> str | None:
+    """Return the order of a call in which an alert was acknowledged; None if it was not in any."""
+    pressed = (
+        select(alert_attempts.c.order_id)
+        .join(calls, calls.c.order_id == alert_attempts.c.order_id)
+        .where(alert_attempts.c.alert_id == alert_id, calls.c.digits == ACKNOWLEDGING_DIGIT)
+    )
+    in_order = alert_attempts.c.position, alert_attempts.c.number
+    return tx.execute(pressed.order_by(*in_order).limit(1)).scalar()
 
 
 def list_late_digits(tx: Tx) -> list[LateDigit]:

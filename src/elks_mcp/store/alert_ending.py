@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Row, and_, exists, or_, select, update
 from elks_mcp.domain.alerts import AckMeans
 from elks_mcp.domain.escalation import OPEN_STATES, AlertState
 from elks_mcp.domain.orders import OrderState
+from elks_mcp.store.alert_digits import find_pressed
 from elks_mcp.store.alert_rows import parse_alert, parse_alert_plan, write_alert_plan
 from elks_mcp.store.audio_expiry import release_audio
 from elks_mcp.store.db.changes import ALERT_IS_OVER, erase_content
@@ -76,10 +77,14 @@ _NOT_LEFT = (OrderState.WAITING, OrderState.SCHEDULED, OrderState.QUEUED)
 def expire_alerts(tx: Tx) -> None:
     """End the alerts that waited too long for a person, or for a server.
 
-    One that no server carried on ends as with a server: unanswered, or failed if nobody was reached.
+    One that no server carried on ends as with a server: acknowledged if somebody pressed the digit in a call,
+    else unanswered, or failed if nobody was reached.
     """
     overdue = select(alerts).where(_is_overdue(tx)).with_for_update()
     for row in tx.all(overdue):
+        if row.state == AlertState.RUNNING and (order_id := find_pressed(tx, row.id)):
+            acknowledge(tx, row, AckMeans.CALL, find_called(tx, order_id))
+            continue
         state = AlertState.EXPIRED
         why = "No server ran to start it in time." if row.approved_at else "No person approved it in time."
         if row.state == AlertState.RUNNING:
