@@ -31,6 +31,17 @@ def doubts(*seconds: float, to: Number = PHONE) -> list[Doubt]:
     ]
 
 
+def a_doubt(order_id: str, text: str, since: float, until: float | None = None, **more: Any) -> Doubt:
+    """Return a doubt about a call that says this, whose attempt took from `since` to `until`."""
+    at, end = (None if each is None else NOON + timedelta(seconds=each) for each in (since, until))
+    return Doubt(order_id=order_id, draft=a_call(text=text), since=at or NOON, until=end, **more)
+
+
+def found(verdicts: dict[str, Verdict]) -> dict[str, str | None]:
+    """Return the id of the call of each order; None if it has none."""
+    return {order: verdict.message.id if verdict.message else None for order, verdict in verdicts.items()}
+
+
 def made(call_id: str = "c1", *, seconds: float | None = 1, **fields: Any) -> Message:
     """Return a call of history."""
     at = None if seconds is None else NOON + timedelta(seconds=seconds)
@@ -67,10 +78,54 @@ def test_more_calls_than_orders_are_ambiguous() -> None:
 
 def test_equal_orders_and_calls_are_matched_oldest_first() -> None:
     verdicts = judge_calls(doubts(10, 0), [made("c2", seconds=11), made("c1", seconds=1)])
-    assert {order: verdict.message and verdict.message.id for order, verdict in verdicts.items()} == {
-        "O-1": "c2",
-        "O-2": "c1",
-    }
+    assert found(verdicts) == {"O-1": "c2", "O-2": "c1"}
+
+
+def test_one_call_is_of_neither_of_two_orders_that_say_different_things() -> None:
+    for call in (made(seconds=1), made(seconds=3)):
+        verdicts = judge_calls([a_doubt("O-1", "Disk full", 0, 1), a_doubt("O-2", "Fire", 2, 3)], [call])
+        assert verdicts == {"O-1": Verdict(), "O-2": Verdict()}
+
+
+def test_as_many_calls_as_orders_are_theirs_in_order() -> None:
+    pair = [a_doubt("O-1", "Disk full", 0, 1), a_doubt("O-2", "Fire", 2, 3)]
+    calls = [made("c2", seconds=3), made("c1", seconds=1)]
+    assert found(judge_calls(pair, calls)) == {"O-1": "c1", "O-2": "c2"}
+
+
+@pytest.mark.parametrize(
+    ("until", "seconds"),
+    [
+        (5, (1, 3)),  # the first attempt was still going on when the second began
+        (None, (1, 3)),
+        (1, (3, 3)),
+    ],
+)
+def test_calls_whose_order_is_not_certain_are_of_neither(
+    until: float | None, seconds: tuple[float, float]
+) -> None:
+    pair = [a_doubt("O-1", "Disk full", 0, until), a_doubt("O-2", "Fire", 2, 3)]
+    calls = [made(f"c{number}", seconds=each) for number, each in enumerate(seconds)]
+    assert judge_calls(pair, calls) == {"O-1": Verdict(), "O-2": Verdict()}
+
+
+def test_orders_whose_calls_cannot_be_the_same_are_judged_by_themselves() -> None:
+    pair = [a_doubt("O-1", "Disk full", 0, 1), a_doubt("O-2", "Fire", 600, 601)]
+    verdicts = judge_calls(pair, [call := made(seconds=601)])
+    assert verdicts == {"O-1": Verdict(is_absent=True), "O-2": Verdict(message=call)}
+
+
+def test_a_call_may_be_of_an_order_that_stays_unknown() -> None:
+    unknown = a_doubt("O-1", "Disk full", 0, is_decided=True)
+    assert judge_calls([unknown, a_doubt("O-2", "Fire", 2, 3)], [made(seconds=3)])["O-2"] == Verdict()
+    equal = judge_calls([unknown, a_doubt("O-2", "Disk full", 2, 3)], [made(seconds=3)])
+    assert found(equal)["O-2"] == "c1"
+
+
+def test_what_a_call_asks_for_makes_it_another() -> None:
+    asking = Doubt(order_id="O-2", draft=a_call(text="Fire", digits=1), since=NOON)
+    verdicts = judge_calls([a_doubt("O-1", "Fire", 0), asking], [made()])
+    assert verdicts == {"O-1": Verdict(), "O-2": Verdict()}
 
 
 def test_with_gaps_in_history_no_call_is_absent() -> None:

@@ -43,6 +43,12 @@ class Doubt(Frozen):
     uncertainty: timedelta = timedelta(0)
     """How much earlier it may have begun: a clock may have been changed since."""
 
+    until: datetime | None = None
+    """When the attempt ended; None if that is not known."""
+
+    is_decided: bool = False
+    """Whether it stays unknown. It is judged only because messages may be its own."""
+
 
 class Similarity(Enum):
     """How similar a message in history is to an order's text."""

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, select
 
+from elks_mcp.domain.call_doubts import MADE_WITHIN
 from elks_mcp.domain.doubts import SKEW, Doubt, Verdict
 from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.models import Message
@@ -107,23 +108,34 @@ def _prepare(
 ) -> tuple[list[Doubt], list[Message]]:
     """Return the doubts that can be judged, and the messages that may belong to them.
 
-    Messages that are known to belong to other orders are left out. So are doubts about a recipient to whom
-    something is being sent: that message may be in history already, and only 46elks' answer will tell
-    which of the two orders it belongs to.
+    Calls that became unknown are judged with those in doubt. Messages that are known to belong to other
+    orders are left out. So are doubts about a recipient to whom something is being sent: that message may
+    be in history already, and only 46elks' answer will tell which of the two orders it belongs to.
     """
     messages = list(history)
     ours = select(orders).where(orders.c.account_id == tx.account_id)
     sending = tx.all(ours.where(orders.c.state == OrderState.SENDING, orders.c.kind == kind))
     known = tx.all(ours.where(orders.c.message_id.in_([each.id for each in messages])))
     busy, owned = {row.recipient for row in sending}, {row.message_id for row in known}
-    doubts = [
-        Doubt(order_id=row.id, draft=parse_draft(tx, row), since=since, uncertainty=uncertainty)
-        for row in rows
-        if row.recipient not in busy
-        for since, uncertainty in (_find_beginning(row, skew),)
-    ]
+    doubts = [_build_doubt(tx, row, skew) for row in rows if row.recipient not in busy]
+    if doubts and not tx.kinds[kind].is_tried_again:
+        first = min(row.attempted_at for row in rows)
+        doubts += [_build_doubt(tx, row, skew) for row in tx.all(_list_unknown(tx, kind, first))]
     unowned = [message for message in messages if message.id not in owned]
     return doubts, unowned
+
+
+def _build_doubt(tx: Tx, row: Row[Any], skew: timedelta) -> Doubt:
+    since, uncertainty = _find_beginning(row, skew)
+    is_decided = row.state == OrderState.UNKNOWN
+    return Doubt(
+        order_id=row.id,
+        draft=parse_draft(tx, row),
+        since=since,
+        until=None if is_decided else row.changed_at + skew,
+        uncertainty=uncertainty,
+        is_decided=is_decided,
+    )
 
 
 def _find_beginning(row: Row[Any], skew: timedelta) -> tuple[datetime, timedelta]:
@@ -141,6 +153,18 @@ def _is_quiet_over(row: Row[Any], provider_read_at: datetime, quiet: timedelta) 
     """Return whether the quiet period is over by 46elks' clock: ours may have been set forward."""
     began = row.provider_attempted_at
     return began is None or provider_read_at >= began + quiet - SKEW
+
+
+def _list_unknown(tx: Tx, kind: str, since: datetime) -> Select[Any]:
+    """Build the query for unknown orders to which messages sent since a moment may belong.
+
+    Orders of other kinds are tried again unless history has something similar.
+    """
+    unknown = select(orders).filter_by(
+        account_id=tx.account_id, kind=kind, state=OrderState.UNKNOWN, message_id=None
+    )
+    is_near = orders.c.attempted_at > since - MADE_WITHIN - SKEW
+    return unknown.where(is_near, orders.c.recipient.is_not(None), orders.c.content.is_not(None))
 
 
 def _limit(tx: Tx, row: Row[Any], verdict: Verdict | None) -> Verdict | None:
