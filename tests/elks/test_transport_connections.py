@@ -231,7 +231,7 @@ async def test_each_answer_shows_how_far_46elks_clock_is_ahead(seconds: int) -> 
             with suppress(ProviderError):
                 await api.get("/me")
             await api.aclose()
-        assert api.skew == timedelta(seconds=seconds)
+        assert api.provider_clock.skew == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("header", ["x: y", "date: soon", "date: ", "date: Mon, 99 Nov 2026 12:00:00 GMT"])
@@ -241,11 +241,11 @@ async def test_an_answer_without_a_usable_date_changes_nothing(header: str) -> N
     replies = reply("200 OK", b"{}", date), reply("200 OK", b"{}", header)
     async with peer(answering(*replies)) as server:
         api = Api(Credentials("u1", SecretStr(PASSWORD)), base_url=server.url, timeout=LIMIT, clock=clock)
-        assert api.skew == timedelta()
+        assert api.provider_clock.skew == timedelta()
         for _ in replies:
             await api.get("/me")
         await api.aclose()
-    assert api.skew == timedelta(seconds=7)
+    assert api.provider_clock.skew == timedelta(seconds=7)
 
 
 # ── secrets, and who gets to see them ──

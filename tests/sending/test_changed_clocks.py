@@ -94,7 +94,7 @@ async def test_p4_a_machine_whose_clock_differs_from_its_database_s_sends_once(
     world = World(with_tables(tmp_path / "state"))
     world.box.faults.inject(Fault.DROP_AFTER, method="POST", path=f"/{kind}", times=1)
     backend = WorldBackend(world)
-    backend.api._clock = LaggingClock(world.clock, lag)
+    backend.api.provider_clock._clock = LaggingClock(world.clock, lag)
     async with backend.running() as store:
         draft = Draft(to=PHONE, payload=a_payload(kind), sender=OURS)
         placed = await backend.outbox.place(an_approval(draft, price=5200), backend.orders)

@@ -210,7 +210,7 @@ MUTANTS = (
     Mutant(
         "a last check that ignores the time",
         "store/queue.py",
-        (("~has_opted_out(), _IS_IN_TIME)", "~has_opted_out())"),),
+        (("~is_of_ended_alert(), _IS_IN_TIME)", "~is_of_ended_alert())"),),
         SCHEDULE,
         "last_check and sqlite",
     ),
@@ -264,7 +264,7 @@ MUTANTS = (
     Mutant(
         "no last check for an opt-out",
         "store/queue.py",
-        (("where(_IS_HELD, ~has_opted_out(), _IS_IN_TIME)", "where(_IS_HELD, _IS_IN_TIME)"),),
+        (("where(_IS_HELD, ~has_opted_out(), ~is_of", "where(_IS_HELD, ~is_of"),),
         STORE,
         "after_an_opt_out_no_holder and sqlite",
     ),

@@ -64,6 +64,8 @@ class ElksClient:
         self._most_pages = most_pages
         self._endpoints = endpoints
         self._kinds = kinds or KindsRead()
+        self.provider_clock = api.provider_clock
+        """46elks' clock."""
         self.images = ImageReader(self._get)
         """The pictures of MMS."""
         self.calls = CallClient(api, count, self.get_currency)
@@ -220,16 +222,7 @@ class ElksClient:
     @property
     def skew(self) -> timedelta:
         """How far 46elks' clock is ahead of ours, as of its last answer."""
-        return self._api.skew
-
-    @property
-    def machine_now(self) -> datetime:
-        """The time by this machine's clock, with which `skew` was measured."""
-        return self._api.machine_now
-
-    def find_now(self) -> datetime | None:
-        """Return the time by 46elks' clock; None if 46elks has not answered yet."""
-        return self._api.find_now()
+        return self.provider_clock.skew
 
     def _no_message(self, message_id: str) -> NotFound:
         """Return the error for an id that 46elks does not know."""

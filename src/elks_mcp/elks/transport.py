@@ -7,9 +7,8 @@ cannot have, after `NoAnswer` it may have.
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import cached_property, lru_cache
 from ssl import SSLContext
 
@@ -17,6 +16,7 @@ import httpx2
 
 from elks_mcp.domain.subaccounts import is_subaccount
 from elks_mcp.elks.credentials import DEFAULT_BASE_URL, Credentials
+from elks_mcp.elks.provider_clock import ProviderClock
 from elks_mcp.elks.send_gate import SendGate, SendPermission, require
 from elks_mcp.elks.wire.field_types import build_unreadable
 from elks_mcp.elks.wire.refusals import LONGEST_REFUSAL, parse_refusal
@@ -54,9 +54,7 @@ class Api:
     ) -> None:
         self._clock = clock or Clock()
         self._counters = counters or Counters()
-        self.skew = timedelta()
-        """How far 46elks' clock is ahead of ours, as of its last answer."""
-        self._knows_skew = False
+        self.provider_clock = ProviderClock(self._clock)
         self._credentials = credentials
         self.base_url = base_url.rstrip("/")
         self._timeout = timeout
@@ -161,7 +159,7 @@ class Api:
             async with client.stream(
                 method, url, params=params, data=data, extensions=extensions
             ) as response:
-                self._read_clock(response)
+                self.provider_clock.read(response.headers.get("date", ""))
                 body = await (_read(response) if response.is_success else _read_refusal(response))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
             raise Unreachable(f"46elks cannot be reached: {_reason(error)}.") from None
@@ -176,21 +174,6 @@ class Api:
             return body
         capped = is_subaccount(self._credentials.username)
         raise parse_refusal(response.status_code, response.headers, body, self._secrets, of_subaccount=capped)
-
-    def _read_clock(self, response: httpx2.Response) -> None:
-        """Store how far 46elks' clock is ahead of ours; its Date has whole seconds."""
-        with suppress(ValueError, TypeError):
-            self.skew = _parse_date(response.headers.get("date", "")) - self._clock.now()
-            self._knows_skew = True
-
-    @property
-    def machine_now(self) -> datetime:
-        """The time by this machine's clock."""
-        return self._clock.now()
-
-    def find_now(self) -> datetime | None:
-        """Return the time by 46elks' clock; None if no answer of 46elks has named it yet."""
-        return self._clock.now() + self.skew if self._knows_skew else None
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:
@@ -252,12 +235,6 @@ class _ConnectionCut(NoAnswer):
 def _parse_url(url: str) -> httpx2.URL:
     """Return a parsed URL, cached: parsing one takes as long as reading an answer."""
     return httpx2.URL(url)
-
-
-@lru_cache(maxsize=1)
-def _parse_date(header: str) -> datetime:
-    """Return the moment in a Date header, cached: all answers within a second have the same."""
-    return parsedate_to_datetime(header).astimezone(UTC)
 
 
 async def _read(response: httpx2.Response) -> bytes:

@@ -22,7 +22,7 @@ async def clear_doubts(store: "Store", client: ElksClient, quiet: timedelta) -> 
     Raises:
         StateUnavailable: the result cannot be stored.
     """
-    ahead = client.machine_now - await store.database.now()  # the database may be on another machine
+    ahead = client.provider_clock.find_difference(await store.database.now())  # it may be on another machine
     return [
         order_id
         for kind in store.database.kinds

@@ -63,7 +63,7 @@ class Outbox:
     ) -> Self:
         """Return an outbox that sends by `post`, so that no other package needs the dispatcher."""
         dispatcher = Dispatcher(post, options.find_callbacks, hides=options.hides)
-        timed = replace(options, find_provider_now=client.find_now)
+        timed = replace(options, find_provider_now=client.provider_clock.find_now)
         return cls(client, storage, dispatcher, checks, clock, timed)
 
     @asynccontextmanager
