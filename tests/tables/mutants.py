@@ -615,6 +615,13 @@ MUTANTS = (
         "claimed_before_the_end and sqlite",
     ),
     Mutant(
+        "many alerts flood one person",
+        "workflows/escalation.py",
+        (("checks.recheck_step", "checks.recheck_last"),),
+        "tests/workflows/test_velocity_of_alerts.py",
+        "begin_together and sqlite",
+    ),
+    Mutant(
         "an alert beyond its cost cap",
         "store/alert_runs.py",
         (("_OVER_CAP if person.price.units > left", "_OVER_CAP if person.price.units > left + 10**9"),),

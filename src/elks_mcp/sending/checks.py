@@ -51,8 +51,8 @@ class KnownContacts(Protocol):
 class DraftChecks:
     """The guards of one policy.
 
-    The store calls `recheck`, `recheck_unasked` and `recheck_last` inside its transactions. Each returns why
-    the order may not go on, or None.
+    The store calls the methods that begin with `recheck` inside its transactions. Each returns why the order
+    may not go on, or None.
     """
 
     policy: Policy
@@ -137,8 +137,16 @@ class DraftChecks:
 
         Rules about contacts are left out: a file that cannot be read for a moment would end orders for good.
         """
-        skipped = {"velocity", *({"allowed_recipient"} if self.policy.limits_to_contacts else ())}
-        return self._list_refusals(draft, price, recall, (_STATEFUL | _BY_POLICY) - skipped)
+        return self._list_refusals(draft, price, recall, self._last_guards - {"velocity"})
+
+    def recheck_step(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
+        """Check a text or call of an alert when its step is placed, as `recheck_last`, and velocity."""
+        return self._list_refusals(draft, price, recall, self._last_guards)
+
+    @property
+    def _last_guards(self) -> frozenset[str]:
+        by_contacts = {"allowed_recipient"} if self.policy.limits_to_contacts else set()
+        return (_STATEFUL | _BY_POLICY) - by_contacts
 
     def recheck_row(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
         """Check a row of a batch when it is placed. The daily budget is checked for the sum."""

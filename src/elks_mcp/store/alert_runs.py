@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, func, insert, select, update
 
 from elks_mcp.domain.alerts import Alert, AlertPlan
+from elks_mcp.domain.batches import generalize_reason
 from elks_mcp.domain.escalation import AlertState
 from elks_mcp.domain.orders import Approval, Approver, Estimate, Quote
 from elks_mcp.store.alert_digits import LateDigit, list_late_digits
 from elks_mcp.store.alert_ending import end_alert, expire_alerts
 from elks_mcp.store.alert_rows import get_alert_row, parse_alert, parse_alert_plan, sum_charges
 from elks_mcp.store.alerts import is_alert_of
+from elks_mcp.store.batch_recall import recall_all
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import alert_attempts, alerts, orders
 from elks_mcp.store.db.transactions import deciding, reading
-from elks_mcp.store.known_numbers import recall
 from elks_mcp.store.orders import build_new_row
 from elks_mcp.store.values import DraftCheck
 
@@ -61,7 +62,8 @@ class AlertRuns:
     def place(self, tx: Tx, alert_id: str, position: int, check: DraftCheck) -> PlacedStage | None:
         """Place the orders of a stage, and move the alert on to the next one.
 
-        A person whom `check` refuses, or for whom the rest of the cost cap does not suffice, is skipped.
+        A person whom `check` refuses, or for whom the rest of the cost cap does not suffice, is skipped. The
+        alert's own orders do not count for `velocity`: its path has bounds of its own.
         Return None if the alert is over, or another process placed the stage.
         """
         row = _find_running(tx, alert_id, position)
@@ -141,8 +143,9 @@ def _find_running(tx: Tx, alert_id: str, position: int) -> Row[Any] | None:
 
 def _find_refusal(tx: Tx, plan: AlertPlan, place: tuple[int, int], check: DraftCheck) -> str:
     draft, person = plan.draft(*place), plan.path.stage(place[0]).people[place[1]]
-    refusal = check(draft, person.price, recall(tx, draft, excluded_order=""))
-    return refusal.reason if refusal else ""
+    [known] = recall_all(tx, [draft], [tx.now], (), alert_id=plan.id).recalls
+    refusal = check(draft, person.price, known)
+    return generalize_reason(refusal.reason, person.to) if refusal else ""
 
 
 def _place_order(tx: Tx, row: Row[Any], plan: AlertPlan, place: tuple[int, int]) -> str:

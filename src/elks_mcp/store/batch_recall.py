@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
 
 from elks_mcp.domain.batches import COVERED_WITHIN
 from elks_mcp.domain.models import Recall, Taint
@@ -15,7 +15,7 @@ from elks_mcp.domain.taint import ShownText, judge_taint
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import Moment
 from elks_mcp.store.db.rows import fingerprint
-from elks_mcp.store.db.schema import accounts, is_one_of, known_numbers, opt_outs, orders
+from elks_mcp.store.db.schema import accounts, alert_attempts, is_one_of, known_numbers, opt_outs, orders
 from elks_mcp.store.known_numbers import UNREAD_FOR, VELOCITY_WINDOW
 from elks_mcp.store.opt_outs import parse_maybe, parse_opt_out
 from elks_mcp.store.prior import MAY_BE_OUT
@@ -34,17 +34,17 @@ def recall_all(
     shown: Collection[ShownText],
     *,
     resumed: str | None = None,
+    alert_id: str | None = None,
 ) -> BatchRecall:
-    """Return what matters for each draft of a batch. `moments`: when each goes out.
+    """Return what matters for each draft of a batch or an alert. `moments`: when each goes out.
 
-    `resumed`: the batch whose paused rows the drafts are, so that those do not count as other texts.
-
-    The drafts of the batch do not count for each other, except that a model that was shown texts of others
-    spreads them to all recipients of the batch.
+    `resumed` and `alert_id`: the batch whose paused rows, or the alert whose orders, are no other texts.
+    The drafts do not count for each other, except that a model that was shown texts of others spreads them
+    to all recipients of the batch.
     """
     hashes = [tx.hasher.number(draft.to.e164) for draft in drafts]
     known, opted = _read_known(tx, hashes), _read_opt_outs(tx, hashes)
-    others = _is_other(resumed)
+    others = _is_other(resumed, alert_id)
     times, first_orders = _read_orders(tx, hashes, min(moments), others)
     shared = _read_shared(tx, moments[0])
     created_at, texted = read_taint(tx, drafts[0].caller, shown)
@@ -76,12 +76,16 @@ _NOTHING_KNOWN: dict[str, Any] = {
 }
 
 
-def _is_other(resumed: str | None) -> ColumnElement[bool]:
-    """Build the condition that an order is not a paused row of the batch that is resumed."""
-    if resumed is None:
-        return true()
+def _is_other(resumed: str | None, alert_id: str | None) -> ColumnElement[bool]:
+    """Build the condition that an order is neither a paused row of this batch nor of this alert."""
     o = orders.c
-    return or_(o.batch_id.is_(None), o.batch_id != resumed, o.state != OrderState.PAUSED)
+    condition: ColumnElement[bool] = true()
+    if resumed is not None:
+        condition = or_(o.batch_id.is_(None), o.batch_id != resumed, o.state != OrderState.PAUSED)
+    if alert_id is not None:
+        its = alert_attempts.c.order_id == o.id, alert_attempts.c.alert_id == alert_id
+        condition = and_(condition, ~exists().where(*its))
+    return condition
 
 
 def _read_known(tx: Tx, hashes: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -219,7 +219,7 @@ class Escalations:
 
     async def _place(self, store: "Store", alert: Alert, position: int) -> None:
         with anyio.CancelScope(shield=True):
-            placed = await store.alert_runs.place(alert.id, position, self._parts.checks.recheck_last)
+            placed = await store.alert_runs.place(alert.id, position, self._parts.checks.recheck_step)
         if placed is None:
             return
         if placed.order_ids:
