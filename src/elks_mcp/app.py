@@ -230,11 +230,11 @@ def _assemble(
     poll = partial(_find_poll, settings, client)
     replies = Replies(client, storage, history, clock, poll)
     audio_url = sandbox.offer_audio(storage) if sandbox else None
-    is_reachable = bool(settings.public_url or audio_url)
-    calls = CallParts(client, storage, clock, settings, is_reachable, poll)
+    find_callbacks = callbacks_finder(settings.public_url, storage, audio_url=audio_url)
+    calls = CallParts(client, storage, clock, settings, find_callbacks.serves_audio, poll)
     options = replace(
         _build_options(configuration, history),
-        find_callbacks=callbacks_finder(settings.public_url, storage, audio_url=audio_url),
+        find_callbacks=find_callbacks,
         follow_calls=calls.follow,
     )
     outbox = Outbox.over(api.post, client, storage, checks, clock, options)

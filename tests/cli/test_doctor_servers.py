@@ -4,10 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from elks_mcp.domain.call_payload import Call
+from elks_mcp.domain.orders import Draft
 from elks_mcp.store import ServerKind, StateLocation
+from elks_mcp.store.store import Store
 from tests.support.command_cases import do
 from tests.support.process import run
-from tests.support.stores import ACCOUNT, MINUTE, place_one
+from tests.support.provider import OURS, PHONE, an_approval
+from tests.support.stores import ACCOUNT, MINUTE, allow, place_one
 
 pytestmark = pytest.mark.usefixtures("stand_in")
 
@@ -44,3 +48,17 @@ def test_scheduled_texts_need_a_server_that_runs(location: StateLocation) -> Non
     (line,) = [line for line in consult(location).splitlines() if "text is scheduled" in line]
     assert line.startswith("  ok  1 text is scheduled")
     assert line.endswith("A long-running server sends due texts: `elks-mcp serve`.")
+
+
+async def queue_call(store: Store) -> None:
+    """Queue a call that plays audio."""
+    draft = Draft(to=PHONE, payload=Call(text="Tryck 1.", audio="ab" * 32), sender=OURS)
+    await store.orders.place(an_approval(draft, price=8000), allow)
+
+
+def test_calls_that_need_a_server_with_a_public_address_are_named(location: StateLocation) -> None:
+    do(location, queue_call)
+    [line] = [each for each in consult(location).splitlines() if "ELKS_PUBLIC_URL" in each]
+    assert line.startswith("warn  46elks fetches the audio of 1 queued call from a server.")
+    assert "expires" in line
+    assert "queued call" not in consult(location, ELKS_PUBLIC_URL="https://sms.example.com")

@@ -161,14 +161,21 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
 
 
 def reporting_to(address: Callable[[str], Awaitable[str]] | None) -> FindCallbacks | None:
-    """Return a function that finds the address for the report of an order."""
-    if address is None:
-        return None
+    """Return what finds the address for the report of an order."""
+    return Reporting(address) if address else None
 
-    async def find(claim: Claim) -> Callbacks:
-        return Callbacks(report=await address(claim.order_id))
 
-    return find
+class Reporting:
+    """Finds the address for the report of an order; `address` returns it by the order's id."""
+
+    serves_audio = False
+
+    def __init__(self, address: Callable[[str], Awaitable[str]]) -> None:
+        self._address = address
+
+    async def __call__(self, claim: Claim) -> Callbacks:
+        """Return the address."""
+        return Callbacks(report=await self._address(claim.order_id))
 
 
 class Backend:

@@ -272,6 +272,7 @@ class WorldBackend:
         per_minute: float = 95,
         around: "Callable[[RecordingTransport], httpx2.AsyncBaseTransport]" = lambda transport: transport,
         report_to: Callable[[str], Awaitable[str]] | None = None,
+        audio_url: str | None = AUDIO_URL,
         **more: Any,
     ) -> None:
         self.world = world
@@ -291,7 +292,7 @@ class WorldBackend:
         self.calls = self.call_parts.outcomes
         self.follows_calls = False
         """Whether 46elks is asked how calls end."""
-        finder = callbacks_finder(None, self.storage, audio_url=AUDIO_URL)
+        finder = callbacks_finder(None, self.storage, audio_url=audio_url)
         options = OutboxOptions(
             per_minute=per_minute,
             timeout=PATIENCE,

@@ -10,7 +10,7 @@ from elks_mcp.sandbox import Fault
 from elks_mcp.sandbox.call_behaviours import pressing
 from elks_mcp.store import StateLocation
 from tests.support.pagers import FIRST, SECOND_PERSON, Pager, list_called, open_pager
-from tests.support.stores import MINUTE, SECOND, on_both_databases
+from tests.support.stores import MINUTE, SECOND, World, WorldBackend, on_both_databases
 
 pytestmark = pytest.mark.anyio
 
@@ -62,3 +62,24 @@ async def test_a_digit_counts_in_each_of_two_calls_whose_answers_were_lost(locat
         await pager.pass_time(MINUTE)
         assert [(await pager.get(alert)).state for alert in alerts] == [AlertState.ACKNOWLEDGED] * 2
         assert list_called(pager) == [FIRST.e164] * 2
+
+
+@on_both_databases
+async def test_a_person_is_called_although_a_server_without_an_address_sees_the_call_first(
+    location: StateLocation,
+) -> None:
+    world = World(location)
+    killed = WorldBackend(world)
+    async with killed.opened():
+        pager = Pager(killed, CALLS)
+        pager.audio = "ab" * 32
+        pager.escalations.is_running = True
+        await pager.page("Disk full")
+        await pager.escalations.look()  # which places the step, and nobody sends it
+    client = WorldBackend(world, audio_url=None)
+    async with client.running():
+        await client.pass_time(10 * SECOND)
+    assert list_called(pager) == []
+    async with open_pager(world, paging=CALLS) as restarted:
+        await restarted.pass_time(30 * SECOND)
+        assert list_called(restarted) == [FIRST.e164]

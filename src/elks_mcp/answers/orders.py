@@ -6,6 +6,7 @@ from elks_mcp.answers.results import Found
 from elks_mcp.answers.sandbox import find_phones_page, is_simulated
 from elks_mcp.answers.schedule import SendForecast
 from elks_mcp.app import App
+from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.kinds import MMS
 from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState, Quote
 from elks_mcp.domain.phone import Number, written
@@ -118,7 +119,16 @@ def _describe_wait(app: App, order: Order, forecast: SendForecast) -> str:
     if order.state is OrderState.SCHEDULED:
         when = describe_send_time(order, app.policy.time_zone)
         return f"it goes out on {when}. It can be cancelled until then. {forecast.who_sends}".rstrip()
+    if isinstance(order.payload, Call) and order.payload.audio and not app.calls.is_reachable:
+        return _NO_ADDRESS
     return _waiting(order, forecast.estimate, app.policy)
+
+
+_NO_ADDRESS = (
+    "46elks fetches what it plays from a server with a public address. This server has none, since "
+    "ELKS_PUBLIC_URL is not set. Another server on the same state that has one makes the call, if it runs "
+    "within an hour. Do not call again."
+)
 
 
 def _explain_failure(order: Order) -> str:

@@ -1,6 +1,6 @@
 """The addresses of this server that 46elks calls about one order."""
 
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.orders import Claim
@@ -24,5 +24,15 @@ class Callbacks(Frozen):
 
 NO_CALLBACKS = Callbacks()
 
-FindCallbacks = Callable[[Claim], Awaitable[Callbacks]]
-"""Returns the addresses for an order that is about to be handed to 46elks."""
+
+class FindCallbacks(Protocol):
+    """Returns the addresses for an order that is about to be handed to 46elks."""
+
+    @property
+    def serves_audio(self) -> bool:
+        """Whether 46elks can fetch from this server what calls play."""
+        ...
+
+    async def __call__(self, claim: Claim) -> Callbacks:
+        """Return the addresses for an order."""
+        ...

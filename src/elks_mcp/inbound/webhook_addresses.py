@@ -18,20 +18,36 @@ async def webhook_address(public_url: str, storage: Storage, kind: str, *, follo
 def callbacks_finder(
     public_url: str | None, storage: Storage, *, audio_url: str | None = None
 ) -> FindCallbacks:
-    """Return a function that finds the addresses of an order that is about to be handed over.
+    """Return what finds the addresses of an order that is about to be handed over.
 
     Each address holds a secret, so that strangers cannot forge reports, and the order's id. Without a public
     address there are none. `audio_url`: where audio is fetched if there is no public address.
     """
+    return _CallbacksFinder(public_url, storage, audio_url)
 
-    async def find(claim: Claim) -> Callbacks:
+
+class _CallbacksFinder:
+    def __init__(self, public_url: str | None, storage: Storage, audio_url: str | None) -> None:
+        self._public_url = public_url
+        self._storage = storage
+        self._audio_url = audio_url
+
+    @property
+    def serves_audio(self) -> bool:
+        """Whether 46elks can fetch from this server what calls play."""
+        return bool(self._public_url or self._audio_url)
+
+    async def __call__(self, claim: Claim) -> Callbacks:
+        """Return the addresses of an order.
+
+        Raises:
+            Rejected: What a call would play cannot be fetched.
+        """
         if claim.draft.kind == CALL:
             from elks_mcp.inbound.call_callbacks import find_call_callbacks  # noqa: PLC0415  (most send no call)
 
-            return await find_call_callbacks(claim, storage, public_url, audio_url)
-        if public_url is None:
+            return await find_call_callbacks(claim, self._storage, self._public_url, self._audio_url)
+        if self._public_url is None:
             return NO_CALLBACKS
-        address = await webhook_address(public_url, storage, "delivery")
+        address = await webhook_address(self._public_url, self._storage, "delivery")
         return Callbacks(report=f"{address}?ref={claim.order_id}")
-
-    return find

@@ -63,7 +63,7 @@ class OutboxOptions:
 
     @property
     def pace(self) -> Pace:
-        """How often a text may be sent, and how long sending one may take, from now on."""
+        """How often a text may be sent, how long sending one may take, and what this server leaves."""
         return Pace(
             gap=_WINDOW / self.per_minute,
             lease=self.timeout + LEASE_SPARE,
@@ -71,6 +71,7 @@ class OutboxOptions:
             at_night=self.at_night,
             hides=self.hides,
             provider_now=self.find_provider_now(),
+            serves_audio=bool(self.find_callbacks and self.find_callbacks.serves_audio),
         )
 
     @property

@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Insert, Row, and_, delete, select, update
+from sqlalchemy import Insert, Row, and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.domain.call_payload import Call
@@ -18,6 +18,7 @@ from elks_mcp.domain.calls import CONCLUDED, CallEvent, CallOutcome, CallRecord,
 from elks_mcp.domain.kinds import CALL
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import ACCEPTED, Order, OrderState, Receipt
+from elks_mcp.store.audio_calls import plays_audio
 from elks_mcp.store.audio_expiry import (
     AUDIO_KEPT,
     delete_expired_audio,
@@ -119,6 +120,14 @@ class CallStore:
         unknown = theirs.where(is_one_of(orders.c.state, (OrderState.UNKNOWN, OrderState.IN_DOUBT)))
         rows = tx.all(unknown.order_by(orders.c.charged_at.desc()).limit(_MOST_UNKNOWN))
         return [parse_order(tx, row) for row in rows]
+
+    @reading
+    def count_queued_audio(self, tx: Tx) -> int:
+        """Count the queued calls whose audio 46elks fetches from a server."""
+        queued = select(func.count().label("number")).where(
+            orders.c.account_id == tx.account_id, orders.c.state == OrderState.QUEUED, plays_audio()
+        )
+        return int(tx.execute(queued).one().number)
 
     @deciding
     def record_event(self, tx: Tx, event: CallEvent) -> bool:

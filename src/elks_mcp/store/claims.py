@@ -15,6 +15,7 @@ from elks_mcp.domain.models import OptOut, Recall
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import ORDER_LATENESS, Claim, Draft, OrderState, Quote
 from elks_mcp.domain.phone import Number
+from elks_mcp.store.audio_calls import find_audio_use, plays_audio
 from elks_mcp.store.batch_pauses import pause_batch, wait_for_morning
 from elks_mcp.store.db.changes import alter_all, close
 from elks_mcp.store.db.database import Tx
@@ -34,9 +35,9 @@ def claim_due(
     if idle := find_idle(tx, pace):
         return idle
     for _ in range(_MOST_HELD_BACK):
-        rows = _next(tx, most, only)
+        rows = _next(tx, most, _may_claim(pace, only))
         if not rows:
-            return _nothing_due(tx, only)
+            return _nothing_due(tx, _may_claim(pace, only))
         if claims := _claim_all(tx, rows, pace, check):
             return claims
     return Idle(timedelta())
@@ -46,10 +47,18 @@ _MOST_HELD_BACK = 50
 """How many orders one transaction ends because they may not go out: it holds the account's lock."""
 
 
-def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
-    query = _build_next(frozenset(tx.kinds))
+def _may_claim(pace: Pace, only: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """Build the conditions that this process may claim an order; none if it may claim any."""
+    conditions: list[ColumnElement[bool]] = []
     if only is not None:
-        query = query.where(orders.c.id.in_(only))
+        conditions.append(orders.c.id.in_(only))
+    if not pace.serves_audio:
+        conditions.append(~plays_audio())
+    return conditions
+
+
+def _next(tx: Tx, most: int, which: Iterable[ColumnElement[bool]]) -> Sequence[Row[Any]]:
+    query = _build_next(frozenset(tx.kinds)).where(*which)
     return tx.execute(query, {"account": tx.account_id, "now": tx.now, "most": most}).all()
 
 
@@ -72,19 +81,15 @@ def _build_next(kinds: frozenset[str]) -> Select[Any]:
     return query.with_for_update(of=orders, skip_locked=True)
 
 
-def _nothing_due(tx: Tx, only: Collection[str] | None) -> Idle:
-    row = tx.first(select(func.min(orders.c.due_at)).where(is_queued(tx, only)))
+def _nothing_due(tx: Tx, which: Iterable[ColumnElement[bool]]) -> Idle:
+    row = tx.first(select(func.min(orders.c.due_at)).where(is_queued(tx), *which))
     return Idle(max(row[0] - tx.now, timedelta())) if row and row[0] else Idle(None)
 
 
-def is_queued(tx: Tx, only: Collection[str] | None = None) -> ColumnElement[bool]:
-    """Build the condition that an order of this account, of a known kind, is queued.
-
-    `only` restricts it to these orders.
-    """
+def is_queued(tx: Tx) -> ColumnElement[bool]:
+    """Build the condition that an order of this account, of a known kind, is queued."""
     ours = orders.c.account_id == tx.account_id, is_one_of(orders.c.kind, tx.kinds)
-    queued = and_(*ours, orders.c.state == OrderState.QUEUED)
-    return queued if only is None else and_(queued, orders.c.id.in_(only))
+    return and_(*ours, orders.c.state == OrderState.QUEUED)
 
 
 def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: DraftCheck) -> list[Claim]:
@@ -138,7 +143,8 @@ def claim_new(tx: Tx, row: dict[str, Any], quote: Quote, pace: Pace) -> Claim | 
 
     The claim is added to `row`, which is not written yet.
     """
-    if find_idle(tx, pace):
+    is_left = not pace.serves_audio and find_audio_use(row["kind"], row["details"])
+    if is_left or find_idle(tx, pace):
         return None
     slots = _Slots(tx, pace)
     claim = slots.take(row["id"], quote.draft, row["currency"], attempt=1)
@@ -266,10 +272,13 @@ _OVER_BUDGET = "The daily budget, ELKS_BUDGET_PER_DAY, does not allow all of its
 NOT_SENT = (
     "Its texts could not be sent for an hour: no server that may send was running, or 46elks accepted none."
 )
+NOT_CALLED = "No server made it that has a public address (ELKS_PUBLIC_URL): 46elks fetches its audio there."
 
 
 def _expire(tx: Tx, row: Row[Any]) -> None:
     too_late = "It could not be sent at its time." if row.send_at else "It was still queued after an hour."
+    if find_audio_use(row.kind, row.details):
+        too_late = f"{too_late} {NOT_CALLED}"
     close(tx, row, OrderState.EXPIRED, row.status_reason or too_late)
 
 

@@ -68,7 +68,8 @@ class Queue:
 
         `check` runs once more, on opt-outs and spending only: a recipient who opted out in the meantime gets
         nothing, and a lowered budget holds. `most` is how many orders are claimed at most, as far as the pace
-        allows. With `only`, no other orders are claimed.
+        allows. With `only`, no other orders are claimed. A call whose audio this server cannot serve is left
+        to another one.
         """
         return claim_due(tx, pace, check, most=most, only=only)
 

@@ -172,6 +172,9 @@ class Pace(NamedTuple):
     provider_now: datetime | None = None
     """The time by 46elks' clock just before a claim; None if 46elks has not answered yet."""
 
+    serves_audio: bool = True
+    """Whether 46elks can fetch from this server what calls play. If not, it leaves them to another."""
+
 
 class PriorOrders(NamedTuple):
     """Earlier orders that matter for a draft."""
