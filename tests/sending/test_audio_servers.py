@@ -5,11 +5,17 @@ from typing import Any
 
 import pytest
 
+from elks_mcp.answers.orders import explain_order
+from elks_mcp.answers.schedule import find_forecast
+from elks_mcp.app import open_app
 from elks_mcp.domain.call_payload import Call
 from elks_mcp.domain.orders import ORDER_LATENESS, Approver, Draft, Order, OrderState
+from elks_mcp.settings import load
 from elks_mcp.store import Idle, StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.calls import StoredAudio
+from tests.support.clocks import ManualClock
+from tests.support.connecting import box_on, live
 from tests.support.provider import OURS, PHONE, an_approval, posts
 from tests.support.stores import (
     MINUTE,
@@ -100,3 +106,19 @@ async def test_a_call_that_no_server_can_make_expires_and_says_why(location: Sta
         assert "still queued after an hour" in ended.status_reason
         assert "ELKS_PUBLIC_URL" in ended.status_reason
     assert not client.world.box.calls.history
+
+
+@pytest.mark.parametrize("environ", [{}, {"ELKS_PUBLIC_URL": "https://sms.example.com"}])
+async def test_the_answer_about_a_queued_call_says_what_this_server_lacks(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    clock = ManualClock()
+    box = box_on(clock)
+    settings = load({**live(box), "ELKS_STATE_DIR": str(tmp_path / "state"), **environ})
+    async with open_app(settings, transport=box.transport(), clock=clock) as app:
+        store = await app.storage.open()
+        draft = Draft(to=PHONE, payload=Call(text="Tryck 1.", audio=DIGEST), sender=OURS)
+        order = (await store.orders.place(an_approval(draft, price=8000), allow)).order
+        said = explain_order(app, order, await find_forecast(app, order))
+    assert ("ELKS_PUBLIC_URL is not set" in said) is not bool(environ)
+    assert "again" in said
