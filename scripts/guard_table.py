@@ -5,10 +5,18 @@ import re
 from error_reference.collecting import ErrorText, collect_texts
 
 from elks_mcp.domain.approval import PERSON_ONLY
-from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE
+from elks_mcp.domain.guards import GUARD_NAMES, NOT_RECHECKED, NOT_SWITCHABLE
 
 _BEGIN = "<!-- The table below is written by scripts/docs.py from the code: `make docs`. -->"
 _END = "<!-- The table ends here. -->"
+_COLUMNS = (
+    "Guard",
+    "It can",
+    "Settings in its texts",
+    "`ELKS_GUARDS_OFF`",
+    "Without a client that asks",
+    "Runs again",
+)
 
 
 def write_guards(page: str) -> str:
@@ -24,8 +32,8 @@ def _write_table() -> list[str]:
     texts = collect_texts()
     rows = [_write_row(guard, [each for each in texts if each.kind == guard]) for guard in GUARD_NAMES]
     return [
-        "| Guard | It can | Settings in its texts | `ELKS_GUARDS_OFF` | Without a client that asks |",
-        "|---|---|---|---|---|",
+        f"| {' | '.join(_COLUMNS)} |",
+        "|---" * len(_COLUMNS) + "|",
         *rows,
     ]
 
@@ -39,5 +47,6 @@ def _write_row(guard: str, texts: list[ErrorText]) -> str:
     alone = ""
     if "ask" in effects:
         alone = "waits for a person" if guard in PERSON_ONLY else "is sent"
+    again = "" if guard in NOT_RECHECKED else "yes"
     link = f"[`{guard}`](errors.md#{guard})"
-    return f"| {link} | {', '.join(effects)} | {settings} | {switchable} | {alone} |"
+    return f"| {link} | {', '.join(effects)} | {settings} | {switchable} | {alone} | {again} |"

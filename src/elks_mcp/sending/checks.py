@@ -6,7 +6,7 @@ from typing import Protocol
 
 from elks_mcp.domain.approval import PERSON_ONLY
 from elks_mcp.domain.contacts import Contacts
-from elks_mcp.domain.guards import Facts, check_draft, is_on
+from elks_mcp.domain.guards import GUARD_NAMES, NOT_RECHECKED, Facts, check_draft, is_on
 from elks_mcp.domain.models import Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding, of_effect
@@ -19,10 +19,8 @@ from elks_mcp.store import Refusal
 _STATEFUL = frozenset({"opted_out", "daily_budget", "velocity"})
 """Guards whose result depends on the store, so it can change between the quote and the sending."""
 
-_BY_POLICY = frozenset(
-    {"allowed_country", "allowed_recipient", "impersonation", "too_many_parts", "message_budget"}
-)
-"""Guards whose result changes with the operator's rules, which may be others by the time of sending."""
+_RECHECKED = frozenset(GUARD_NAMES) - NOT_RECHECKED.keys()
+"""Guards that run again when a text goes out: the operator's rules may be others by then."""
 
 
 class KnownContacts(Protocol):
@@ -137,20 +135,20 @@ class DraftChecks:
 
         Rules about contacts are left out: a file that cannot be read for a moment would end orders for good.
         """
-        return self._list_refusals(draft, price, recall, self._last_guards - {"velocity"})
+        return self._list_refusals(draft, price, recall, self._last_guards)
 
     def recheck_step(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
         """Check a text or call of an alert when its step is placed, as `recheck_last`, and velocity."""
-        return self._list_refusals(draft, price, recall, self._last_guards)
+        return self._list_refusals(draft, price, recall, self._last_guards | {"velocity"})
 
     @property
     def _last_guards(self) -> frozenset[str]:
-        by_contacts = {"allowed_recipient"} if self.policy.limits_to_contacts else set()
-        return (_STATEFUL | _BY_POLICY) - by_contacts
+        by_contacts = {"allowed_recipient"} if self.policy.limits_to_contacts else set[str]()
+        return _RECHECKED - by_contacts
 
     def recheck_row(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
         """Check a row of a batch when it is placed. The daily budget is checked for the sum."""
-        return self._list_refusals(draft, price, recall, (_STATEFUL | _BY_POLICY) - {"daily_budget"})
+        return self._list_refusals(draft, price, recall, (_STATEFUL | _RECHECKED) - {"daily_budget"})
 
     def recheck_row_unasked(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
         """Recheck a row of a batch, or a message or call of an alert, that no person approved.

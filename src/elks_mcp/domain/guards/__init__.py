@@ -5,6 +5,8 @@ the reason, or None. `GUARDS` lists all guards in the order in which their findi
 them run on every draft, and all findings are reported together.
 """
 
+from collections.abc import Mapping
+
 from elks_mcp.domain.guards.budget import daily_budget, message_budget, too_many_parts
 from elks_mcp.domain.guards.facts import Facts, Guard, GuardResult
 from elks_mcp.domain.guards.frequency import repeated, velocity
@@ -28,6 +30,7 @@ from elks_mcp.domain.policy import Policy
 __all__ = [
     "GUARDS",
     "GUARD_NAMES",
+    "NOT_RECHECKED",
     "NOT_SWITCHABLE",
     "Facts",
     "Guard",
@@ -64,6 +67,31 @@ GUARD_NAMES = tuple(guard.__name__ for guard in GUARDS)
 
 NOT_SWITCHABLE = frozenset({"impersonation", "opted_out", "daily_budget"})
 """Guards that `ELKS_GUARDS_OFF` cannot switch off."""
+
+_ONLY_ASKS = "It refuses nothing, and a person was asked or warned before."
+_UNCHANGED = "Its result depends on the draft alone, or on the account, so it is the same."
+_NEEDS_NUMBERS = "It needs 46elks' list of the account's numbers, which the sending server may lack."
+
+NOT_RECHECKED: Mapping[str, str] = {
+    "textable_number": _UNCHANGED,
+    "placeholder": _UNCHANGED,
+    "own_number": _NEEDS_NUMBERS,
+    "maybe_opted_out": _ONLY_ASKS,
+    "unread_history": _ONLY_ASKS,
+    "unknown_sender": _NEEDS_NUMBERS,
+    "sender_usable": _UNCHANGED,
+    "mms_deliverable": _UNCHANGED,
+    "repeated": _ONLY_ASKS,
+    "velocity": "It counts the texts around the send time when the text is placed and when it is approved.",
+    "link": _ONLY_ASKS,
+    "first_contact": _ONLY_ASKS,
+    "tainted": _ONLY_ASKS,
+    "night": _ONLY_ASKS,
+}
+"""Guards that are not run again when a text goes out, each with the reason. All others are.
+
+The operator's limits may be lower by then, so a guard that reads one belongs here only with a good reason.
+"""
 
 _QUOTING = frozenset({"opted_out", "maybe_opted_out"})
 """Guards whose findings quote what the recipient wrote."""
