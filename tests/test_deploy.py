@@ -238,9 +238,9 @@ def test_the_image_runs_without_root_and_has_a_health_check() -> None:
     assert all((DEPLOY.parent / each).exists() for each in copied)
 
 
-def test_the_proxy_publishes_the_protocol_and_webhooks_only() -> None:
+def test_the_proxy_publishes_the_protocol_webhooks_and_audio_only() -> None:
     text = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
-    assert re.search(r"path /mcp /hooks/\*\n", text)
+    assert re.search(r"path /mcp /hooks/\* /audio/\*\n", text)
     assert "respond 404" in text
     services = compose(**SECRETS)["services"]
     replicas = {f"{name}:{services[name]['command'][-1]}" for name in ("one", "two")}

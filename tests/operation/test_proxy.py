@@ -66,9 +66,11 @@ async def test_caddy_publishes_the_protocol_and_keeps_the_rest_inside(
                 return has_started and await status_of(http, f"{address}/mcp") == 401
 
             await come_true(is_ready)
-            for path in ("metrics", "healthz", "readyz", "readyz?verbose", "audio/x", ""):
+            for path in ("metrics", "healthz", "readyz", "readyz?verbose", ""):
                 bearer = f"Bearer {token}"
                 assert await status_of(http, f"{address}/{path}", authorization=bearer) == 404, path
+            audio = await http.get(f"{address}/audio/x")
+            assert (audio.status_code, audio.headers["cache-control"]) == (404, "private"), "from a replica"
 
 
 def test_caddy_accepts_its_file() -> None:
