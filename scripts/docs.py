@@ -51,7 +51,7 @@ def write_settings() -> str:
     """Return the page about settings."""
     meanings = _read_meanings()
     rows = [
-        f"| `{setting.variable}` | {_default(name)} | {' '.join(meanings[name].split())} |"
+        _row(f"`{setting.variable}`", _default(name), " ".join(meanings[name].split()))
         for name, setting in DECLARATIONS.items()
     ]
     as_file = textwrap.fill(", ".join(f"`{name}`" for name in ALSO_AS_FILE), 120)
@@ -214,7 +214,13 @@ def _argument(name: str, spec: dict[str, Any], required: bool) -> str:
     default = f"default `{spec['default']}`" if "default" in spec else ""
     details = ", ".join(part for part in (choices, " ".join(limits), default) if part)
     must = "required" if required else "optional"
-    return f"| `{name}` | {must} | {spec.get('description', '')}{f' ({details})' if details else ''} |"
+    return _row(f"`{name}`", must, f"{spec.get('description', '')}{f' ({details})' if details else ''}")
+
+
+def _row(*cells: str) -> str:
+    """Return a row of a table. A bar in a cell is escaped, since it would begin the next cell."""
+    escaped = [cell.replace("|", r"\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
 
 
 def _read(path: Path) -> str:

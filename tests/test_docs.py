@@ -74,6 +74,18 @@ def test_every_variable_that_is_mentioned_exists(page: Path) -> None:
     assert mentioned - known <= NOT_SETTINGS
 
 
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_row_is_part_of_a_table_and_has_its_cells(page: Path) -> None:
+    text = re.sub(r"^( *```+).*?^\1", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        head, *rows = block.splitlines()
+        assert re.fullmatch(r"[|: -]+", "".join(rows[:1]) or "no row"), head
+        assert [row for row in rows if len(CELL.findall(row)) != len(CELL.findall(head))] == []
+
+
+CELL = re.compile(r"(?<!\\)\|")
+"""A bar between two cells."""
+
 NOT_SETTINGS = {
     # Mistakes that are explained
     "ELKS_API_USER",

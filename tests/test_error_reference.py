@@ -122,6 +122,20 @@ def test_each_guard_has_a_heading_and_a_text(guard: str) -> None:
     assert re.search(rf"^### `{guard}`\n\n- \*\*`", PAGE, re.MULTILINE)
 
 
+def test_each_guard_that_stops_a_text_says_what_to_do_about_its_own_reason() -> None:
+    guards, remedies = TOPICS[0], dict(TOPICS[0].remedies)
+    assert guards.title == "Guards"
+    assert guards.remedy.strip() not in PAGE
+    assert remedies.keys() <= set(GUARD_NAMES)
+    assert len(set(remedies.values())) == len(remedies)
+
+
+def test_the_longest_start_of_a_text_chooses_its_remedy() -> None:
+    topic = TOPICS[0]._replace(remedies=(("link", "kind"), ("It is", "start"), ("It is locked", "longer")))
+    found = [topic.find_remedy(*each) for each in (("link", ""), ("", "It is full"), ("", "It is locked."))]
+    assert [*found, topic.find_remedy("night", "No")] == ["kind", "start", "longer", ""]
+
+
 @pytest.mark.parametrize(
     "entry",
     [
@@ -130,6 +144,9 @@ def test_each_guard_has_a_heading_and_a_text(guard: str) -> None:
         "- **`{file} cannot be written: {reason}.`** Name another file.",
         "- **`{number} is not in any country's numbering plan. Check the digits.`** Nothing was sent.",
         "A person can list them: `elks-mcp pending`.",
+        "runs `elks-mcp opt-outs remove NUMBER",
+        "[other processes kept it busy too long / the disk is full / ",
+        "newer version of elks-mcp.`** Update elks-mcp, or restore the backup that was made before",
     ],
 )
 def test_values_are_named_and_constants_and_commands_are_written_out(entry: str) -> None:

@@ -80,8 +80,9 @@ def _write_entries(topic: Topic, texts: list[ErrorText]) -> list[str]:
 
 def _write_entry(topic: Topic, text: ErrorText) -> str:
     remedies = [_EFFECTS.get(" ".join(sorted(text.effects)), ""), write_prose(text.hint)]
-    if not advises(text) and text.effects != {"warn"}:
-        remedies.append(topic.remedy)
+    if text.effects != {"warn"}:
+        own_remedy = topic.find_remedy(text.kind, text.text)
+        remedies.append(own_remedy or ("" if advises(text) else topic.remedy))
     if own := CLASSES.get(text.kind):
         remedies.append(f"[`{own.code}`](#{own.code})")
     return " ".join(" ".join(["-", f"**{write_code(text.text)}**", *remedies]).split())

@@ -14,10 +14,23 @@ class Topic(NamedTuple):
     introduction: str
     remedy: str
     """The advice for a text that gives none itself."""
+    remedies: tuple[tuple[str, str], ...]
+    """The advice for a text by its kind or the start of its words, given even if the text has advice."""
+
+    def find_remedy(self, kind: str, text: str) -> str:
+        """Return the advice for a text of its own, or ""."""
+        found = [pair for pair in self.remedies if text.startswith(pair[0]) or kind == pair[0]]
+        return max(found, key=lambda pair: len(pair[0]))[1] if found else ""
 
 
 TOPICS = tuple(
-    Topic(each["title"], tuple(each["places"]), each["introduction"], each["remedy"])
+    Topic(
+        each["title"],
+        tuple(each["places"]),
+        each["introduction"],
+        each["remedy"],
+        tuple(each.get("remedies", {}).items()),
+    )
     for each in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["topic"]
 )
 

@@ -24,10 +24,8 @@ def find_reason(error: Exception) -> str:
     """Return why a database failed, in words that hold nothing of what was stored or configured."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     message = (cause.strerror or "" if isinstance(cause, OSError) else str(cause)).lower()
-    for sign, reason in _REASONS.items():
-        if sign in message:
-            return reason
-    return f"{type(cause).__name__}"
+    sign = next((each for each in _REASONS if each in message), "")
+    return _REASONS.get(sign, type(cause).__name__)
 
 
 _REASONS = {

@@ -62,5 +62,6 @@ def upgrade(connection: Connection, to: str = HEAD) -> None:
         command.upgrade(config, to)
     except CommandError:
         raise Misconfigured(
-            "The database was made by a newer version of elks-mcp.", hint="Update elks-mcp."
+            "The database was made by a newer version of elks-mcp.",
+            hint="Update elks-mcp, or restore the backup that was made before the upgrade.",
         ) from None
