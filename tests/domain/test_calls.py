@@ -122,7 +122,7 @@ def test_a_call_may_be_of_an_order_that_stays_unknown() -> None:
     assert found(equal)["O-2"] == "c1"
 
 
-def test_what_a_call_asks_for_makes_it_another() -> None:
+def test_calls_that_ask_for_different_digits_differ() -> None:
     asking = Doubt(order_id="O-2", draft=a_call(text="Fire", digits=1), since=NOON)
     verdicts = judge_calls([a_doubt("O-1", "Fire", 0), asking], [made()])
     assert verdicts == {"O-1": Verdict(), "O-2": Verdict()}

@@ -21,7 +21,7 @@ class ProviderClock:
         """How far it is ahead of this machine's clock."""
 
     def read(self, date: str) -> None:
-        """Read the Date header of an answer, which has whole seconds. One that cannot be read is ignored."""
+        """Read the Date header of an answer, in whole seconds; ignore one that cannot be read."""
         with suppress(ValueError, TypeError):
             self.skew = _parse_date(date) - self._clock.now()
             self._is_known = True
