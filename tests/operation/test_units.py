@@ -74,6 +74,12 @@ def test_windows_knows_every_element_of_the_task() -> None:
     assert principal.get("id") == actions.get("Context")
 
 
+def test_windows_starts_the_server_after_the_minutes_that_the_page_names() -> None:
+    assert read_task("Interval") == "PT5M"
+    page = (DEPLOY.parent / "docs" / "long-running.md").read_text("utf-8")
+    assert "starts the server within five minutes after you log in" in page
+
+
 def by_systemd(home: Path) -> list[str]:
     """Return the command as systemd starts it."""
     return [word.replace("%h", str(home)) for word in shlex.split(read_service()["execstart"])]
