@@ -86,6 +86,23 @@ def test_every_row_is_part_of_a_table_and_has_its_cells(page: Path) -> None:
 CELL = re.compile(r"(?<!\\)\|")
 """A bar between two cells."""
 
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_phone_number_that_is_mentioned_reaches_no_phone(page: Path) -> None:
+    mentioned = (re.sub(r"\D", "", each) for each in re.findall(NUMBER, page.read_text(encoding="utf-8")))
+    assert [each for each in mentioned if not re.match(RESERVED, each)] == []
+
+
+NUMBER = (
+    r"(?<![\w+./-])(?:\+|00)\d[\d ()-]{6,}\d"
+    r"|(?<![\w.:+-])0\d{1,3}[- ]\d[\d -]{4,}\d"
+    r"|(?<![\w+.:/-])0?[1-9]\d{8,10}(?![\w-])"
+)
+"""A number with its country code, one with its area code, and one that is only digits."""
+
+RESERVED = r"(?:(?:00)?46|0)?(?:7017406(?:0[5-9]|[1-9]\d)|8465004\d\d|700000000)"
+"""Digits of numbers that PTS reserves for fiction, or of 46elks' own test number."""
+
 NOT_SETTINGS = {
     # Mistakes that are explained
     "ELKS_API_USER",

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 PEOPLE = (
     person(
-        "Åsa Lind", ("+46701740605", "mobile"), ("+46850065005", "work"), groups="jour", company="Kliniken"
+        "Åsa Lind", ("+46701740605", "mobile"), ("+46846500405", "work"), groups="jour", company="Kliniken"
     ),
     person("Asa", "+46701740606"),
     person("Bo Ek", "+46701740607", groups="jour Jul", aliases=("chefen",)),

@@ -82,7 +82,7 @@ async def test_texts_since_the_plan_count_when_the_batch_starts(location: StateL
 async def test_a_row_that_cannot_be_sent_is_left_out_with_a_reason_that_names_no_number(
     location: StateLocation,
 ) -> None:
-    rows = "namn;telefon\nÅsa;+46701740605\n;+46701740606\nBo;+46850065005\nKim;+4530123456\nEli;070\n"
+    rows = "namn;telefon\nÅsa;+46701740605\n;+46701740606\nBo;+46846500405\nKim;+4530123456\nEli;070\n"
     async with open_shop(location) as shop:
         store = await shop.backend.storage.open()
         await OptOuts(store.database).add([Number("+46701740605")], "")

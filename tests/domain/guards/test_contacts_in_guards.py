@@ -95,7 +95,7 @@ def test_a_list_of_contacts_allows_the_people_in_it(listed: str, allowed: set[Nu
 
 
 def test_p7_a_name_that_two_contacts_have_allows_none_of_their_numbers() -> None:
-    office = Number("+46850065005")
+    office = Number("+46846500405")
     both = book(person("Bo", BO.e164), person("Bo", BO.e164, office.e164))
     for listed, allowed in (("Bo", set()), ("Bo (…06)", {BO}), ("Bo (…05)", {office})):
         policy = Policy(sender=SHOP, allowed_recipients=frozenset({ContactReference(listed)}))
