@@ -1,7 +1,8 @@
 """Write the screenshots of the sandbox's page, `docs/images/phones-*.png`.
 
-Needs Chromium, and Pillow to make the files small: `uv run --with pillow python scripts/screenshots.py`. The
-fonts are those of the machine: Inter as `system-ui`, and Noto Color Emoji, without which emoji are boxes.
+Needs Chromium, and Pillow to make the files small: `uv run --group dev --with pillow python
+scripts/screenshots.py`. The fonts are those of the machine: Inter as `system-ui`, and Noto Color Emoji,
+without which emoji are boxes.
 """
 
 import io

@@ -434,5 +434,6 @@ def test_the_readme_is_short_and_names_the_address_of_the_project() -> None:
 
 def test_each_image_is_made_by_the_script_of_screenshots() -> None:
     script = (ROOT / "scripts" / "screenshots.py").read_text(encoding="utf-8")
+    assert "`uv run --group dev --with pillow python" in script, "it uses the tests' parts"
     made = {f"phones-{name}.png" for name in re.findall(r'"([\w-]+-\d+)"', script)}
     assert {file.name for file in (ROOT / "docs" / "images").glob("*.png")} <= made
