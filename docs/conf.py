@@ -43,7 +43,7 @@ exclude_patterns = ["_*", "images"]
 myst_heading_anchors = 4
 
 html_theme = "furo"
-html_title = f"elks-mcp {version}"
+html_title = "elks-mcp"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["find_message.js"]
@@ -51,7 +51,9 @@ html_copy_source = html_show_sourcelink = html_show_sphinx = False
 html_use_index = False
 html_theme_options = {"navigation_with_keys": False, "top_of_page_buttons": []}
 
-_INCLUDE = re.compile(r"^```\{include\} (\S+)\n(?::end-before: (.+)\n)?```$", re.MULTILINE)
+_INCLUDE = re.compile(
+    r"^```\{include\} (\S+)\n(?::start-at: (.+)\n)?(?::end-before: (.+)\n)?```$", re.MULTILINE
+)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 
@@ -64,8 +66,12 @@ def read_page(app: Any, name: str, source: list[str]) -> None:
         app.env.note_dependency(str(document), docname=name)
         text = document.read_text(encoding="utf-8")
         if found[2]:
-            text, end, _ = text.partition(found[2])
-            assert end, f"{document} has no line {found[2]}"  # noqa: S101
+            _, start, rest = text.partition(found[2])
+            assert start, f"{document} has no line {found[2]}"  # noqa: S101
+            text = start + rest
+        if found[3]:
+            text, end, _ = text.partition(found[3])
+            assert end, f"{document} has no line {found[3]}"  # noqa: S101
         return write_links(text, document.parent, page)
 
     source[0] = _INCLUDE.sub(include, write_links(source[0], page.parent, page))

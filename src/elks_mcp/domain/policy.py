@@ -82,8 +82,9 @@ class OperatorRules(Frozen):
     confirm: Annotated[
         Confirm, RuleSetting("ELKS_CONFIRM", "a person is asked", show=lambda confirm: _CONFIRM[confirm])
     ] = Confirm.AUTO
-    """When a person must approve a text before it is sent. `auto`: if a guard asks for it and the client can
-    ask. `always`: every text. `never`: no text."""
+    """When a person must approve a text before it is sent. `auto`: if a guard asks for it. If the client
+    cannot ask, only what `tainted` finds, a call at night and a large batch wait for a person; other texts
+    are sent. `always`: every text. `never`: no text."""
 
     allowed_countries: Annotated[
         frozenset[str], Field(min_length=1), RuleSetting("ELKS_ALLOWED_COUNTRIES", "countries")
