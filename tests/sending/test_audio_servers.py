@@ -79,7 +79,9 @@ async def test_a_server_without_an_address_leaves_a_call_to_one_that_has_it(
 
 
 @on_both_databases
-async def test_calls_that_a_server_without_an_address_leaves_hold_up_nothing_else(location: StateLocation) -> None:
+async def test_calls_that_a_server_without_an_address_leaves_hold_up_nothing_else(
+    location: StateLocation,
+) -> None:
     client = without_address(World(location))
     async with client.running() as store:
         order = await place_call(client)
