@@ -49,6 +49,7 @@ html_css_files = ["site.css"]
 html_js_files = ["find_message.js"]
 html_copy_source = html_show_sourcelink = html_show_sphinx = False
 html_use_index = False
+smartquotes = False  # a curly quote in a copied text would make it expensive
 html_theme_options = {"navigation_with_keys": False, "top_of_page_buttons": []}
 
 _INCLUDE = re.compile(
