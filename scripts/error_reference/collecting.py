@@ -11,6 +11,15 @@ from elks_mcp import errors
 from elks_mcp.domain.guards import GUARD_NAMES
 from elks_mcp.errors import ElksError
 from error_reference.resolving import Function, Module, Place, list_modules, name_called
+from error_reference.shapes import (
+    BUGS,
+    PLAIN,
+    find_all_sinks,
+    find_answer_text,
+    find_record_text,
+    list_class_texts,
+    list_failing_lines,
+)
 
 EFFECTS = {"REFUSE": "refuse", "ASK": "ask", "WARN": "warn"}
 
@@ -23,6 +32,7 @@ EXPLAINING = {
     "settings/conflicts.py": ("_find_missing_contacts", "_find_wrong_account", "_find_missing_reports"),
     "settings/mistaken_names.py": ("explain_mistake", "explain_unexpanded"),
     "settings/problems.py": ("find_slip", "find_credential_slips"),
+    "runtime/validation.py": ("_WANTED",),
     "store/batch_cleanup.py": ("_PAUSED_TOO_LONG",),
     "store/batch_placing.py": ("PAUSED_AT_ITS_TIME",),
     "store/claims.py": ("USED_UP", "_OVER_BUDGET", "NOT_SENT"),
@@ -70,13 +80,28 @@ def _is_exception(value: object) -> bool:
 @cache
 def collect_texts() -> tuple[ErrorText, ...]:
     """Return all error texts, each once, in the order of the modules."""
-    found = [text for module in list_modules() for text in _list_texts(module)]
+    found = [
+        text._replace(text=line)
+        for module in list_modules()
+        for text in _list_texts(module)
+        for line in text.text.strip().split("\n")
+    ]
     merged: dict[tuple[str, str, str], ErrorText] = {}
     for each in found:
         key = (each.kind, each.text, each.hint)
         known = merged.get(key, each)
         merged[key] = known._replace(effects=known.effects | each.effects)
-    return tuple(each for each in merged.values() if _says_something(f"{each.text} {each.hint}"))
+    said = [each for each in merged.values() if _says_something(f"{each.text} {each.hint}")]
+    return tuple(each for each in said if not each.text.startswith(NOT_SAID))
+
+
+NOT_SAID = (
+    "ignored as a heading",
+    "Groups: ",
+    "it goes out on {when}",
+    "{self} and {other} are in different currencies",
+)
+"""The starts of texts of these shapes that are not about a fault, or that only a bug raises."""
 
 
 def _says_something(text: str) -> bool:
@@ -90,19 +115,51 @@ def _says_something(text: str) -> bool:
 
 
 def _list_texts(module: Module) -> Iterator[ErrorText]:
+    yield from (ErrorText(module.name, kind, text) for kind, text in list_class_texts(module))
     owners = _find_guards(module) if module.name.startswith("domain/guards/") else {}
     for node, function in module.places:
         place = Place(module, function)
         if isinstance(node, ast.Call):
             yield from _read_call(node, place)
+            yield from _read_other_shapes(node, place)
         if function and function.name in owners:
             yield from _read_finding(node, place, owners[function.name])
     for name in EXPLAINING.get(module.name, ()):
         yield from _read_named(module, name)
 
 
+def _read_other_shapes(node: ast.Call, place: Place) -> Iterator[ErrorText]:
+    """Read the shapes of shapes.py, and functions that make an error of a text they are given."""
+    module, name = place.module.name, name_called(node)
+    said: list[tuple[str, ast.AST | None]] = [
+        (name, find_record_text(node)),
+        ("answer", find_answer_text(node)),
+        ("line", node.args[0] if node in list_failing_lines(place.module) else None),
+        (name, node.args[0] if name in PLAIN and node.args and module not in BUGS else None),
+    ]
+    sinks = find_all_sinks(list_error_classes() - {"NotSent"})[module]
+    if name in sinks:
+        said.append((sinks[name].kind, sinks[name].find_argument(node)))
+    for kind, text in said:
+        yield from (ErrorText(module, kind, each) for each in (place.list_texts(text) if text else []))
+
+
+def _list_classes(node: ast.Call, place: Place) -> list[str]:
+    """Return the names of the classes that a call can make an instance of."""
+    if not isinstance(node.func, ast.Name) or node.func.id in list_error_classes():
+        return [name_called(node)]
+    return [each.__name__ for each in place.list_values(node.func) if _is_exception(each)]
+
+
 def _read_call(node: ast.Call, place: Place) -> Iterator[ErrorText]:
-    name = name_called(node)
+    names = _list_classes(node, place)
+    found = [list(_read_call_of(name, node, place)) for name in names or [name_called(node)]]
+    if len(names) > 1 and {len(each) for each in found} == {len(names)}:  # a table of classes and their texts
+        found = [[each[number]] for number, each in enumerate(found)]
+    yield from (text for each in found for text in each)
+
+
+def _read_call_of(name: str, node: ast.Call, place: Place) -> Iterator[ErrorText]:
     module = place.module.name
     if name in list_error_classes() - {"NotSent"} and node.args:
         hints = [each.value for each in node.keywords if each.arg == "hint"]
@@ -112,6 +169,7 @@ def _read_call(node: ast.Call, place: Place) -> Iterator[ErrorText]:
         all_remedies = join_sentences(remedies)
         for number, text in enumerate(texts):
             yield ErrorText(module, name, text, remedies[number] if alike else all_remedies)
+        yield from _list_hints_by_phrase(node, place)
     elif name == "Check" and _list_constants(node.args[0]) - {"ok"}:
         yield from (ErrorText(module, "doctor", text) for text in place.list_texts(node.args[1]))
     elif name == "_ask" and module == "domain/approval.py":
@@ -120,6 +178,15 @@ def _read_call(node: ast.Call, place: Place) -> Iterator[ErrorText]:
         codes = place.list_texts(node.args[1])
         texts = place.list_texts(node.args[2])
         yield from (ErrorText(module, code, text) for code in codes[:1] for text in texts)
+
+
+def _list_hints_by_phrase(node: ast.Call, place: Place) -> Iterator[ErrorText]:
+    """Yield an entry for each phrase of a refusal that has a hint of its own, in the table `_HINTS`."""
+    hints = place.module.values.get("_HINTS")
+    if hints and "_find_hint(" in ast.unparse(node):
+        text = place.list_texts(node.args[0])[0].partition("[")[0]
+        for phrase, hint in hints.items():
+            yield ErrorText(place.module.name, name_called(node), f'{text}: "… {phrase} …".', hint)
 
 
 def join_sentences(texts: list[str]) -> str:

@@ -7,7 +7,7 @@ from elks_mcp import errors
 from elks_mcp.domain.guards import GUARD_NAMES
 from elks_mcp.errors import ElksError
 from error_reference.collecting import ErrorText, collect_texts
-from error_reference.topics import TOPICS, Topic, find_topic
+from error_reference.topics import TOPICS, Topic, find_own_remedy, find_remedy, find_topic
 
 CLASSES: dict[str, type[ElksError]] = {
     name: each
@@ -79,12 +79,14 @@ def _write_entries(topic: Topic, texts: list[ErrorText]) -> list[str]:
 
 
 def _write_entry(topic: Topic, text: ErrorText) -> str:
-    remedies = [_EFFECTS.get(" ".join(sorted(text.effects)), ""), write_prose(text.hint)]
-    if text.effects != {"warn"}:
-        own_remedy = topic.find_remedy(text.kind, text.text)
-        remedies.append(own_remedy or ("" if advises(text) else topic.remedy))
-    if own := CLASSES.get(text.kind):
-        remedies.append(f"[`{own.code}`](#{own.code})")
+    own = find_own_remedy(text.text)
+    remedies = [_EFFECTS.get(" ".join(sorted(text.effects)), ""), own or write_prose(text.hint)]
+    if text.effects and not own and text.effects != {"warn"}:
+        remedies.append(topic.remedies.get(text.kind) or ("" if advises(text) else topic.remedy))
+    elif not text.effects and not own and not advises(text._replace(kind="")):
+        remedies.append(find_remedy(text.module, text.kind))
+    if kind := CLASSES.get(text.kind):
+        remedies.append(f"[`{kind.code}`](#{kind.code})")
     return " ".join(" ".join(["-", f"**{write_code(text.text)}**", *remedies]).split())
 
 

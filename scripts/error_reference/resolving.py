@@ -3,7 +3,7 @@
 import ast
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
@@ -22,6 +22,7 @@ _SHORT = 40
 """Characters of alternatives that are written into one text."""
 _OPAQUE = re.compile(
     "format_|shorten$|shown?$|show_|written$|quote_name$|mask|cleaned$|str$|repr$|describe_send_time$"
+    "|describe_value$|find_slip$|get_close"
 )
 """Functions that write down a value: its name in braces says enough."""
 
@@ -98,8 +99,8 @@ class Place(NamedTuple):
             case ast.Name(id=name) if assigned := self._find_assigned(name):
                 deeper = self._replace(depth=self.depth + 1)
                 yield from (text for value in assigned for text in deeper.list_texts(value))
-            case ast.Subscript(value=mapping):
-                yield from _list_strings(self._evaluate(mapping))
+            case ast.Subscript():
+                yield from (text for value in self.list_values(node) for text in _list_strings(value))
             case ast.Name() | ast.Attribute():
                 yield from _list_strings(self._evaluate(node))
                 if isinstance(node, ast.Attribute) and node.attr not in _GENERAL and _is_property(node.attr):
@@ -129,7 +130,7 @@ class Place(NamedTuple):
             texts = []
         if not texts and (found := self._evaluate(value)) is not None:
             texts = [str(found)]
-        return texts or [f"{{{name_value(value)}}}"]
+        return texts or self._list_given(value) or [f"{{{name_value(value)}}}"]
 
     def _read_call(self, node: ast.Call) -> Iterator[str]:
         if command := self._find_command(node):
@@ -141,8 +142,8 @@ class Place(NamedTuple):
                 yield from [separator.join(texts)] if texts else []
             case ast.Attribute(value=base, attr="format"):
                 yield from self.list_texts(base)
-            case ast.Name(id="filter"):
-                yield from self.list_texts(node.args[1])
+            case ast.Name(id="filter" | "next") | ast.Attribute(attr="rstrip" | "strip"):
+                yield from self._read_choice(node)
             case ast.Attribute(value=mapping, attr="get") if node.args:
                 yield from _list_strings(self._evaluate(mapping))
                 yield from (text for each in node.args[1:] for text in self.list_texts(each))
@@ -151,6 +152,61 @@ class Place(NamedTuple):
                 is_plain = isinstance(node.func, ast.Name) or name.startswith("_")
                 if not _OPAQUE.match(name) and ((is_local and is_plain) or name.startswith(_WRITING)):
                     yield from self._read_function(name)
+
+    def _read_choice(self, node: ast.Call) -> Iterator[str]:
+        """Return the texts of a call that returns some of what it is given."""
+        if isinstance(node.func, ast.Attribute):
+            yield from self.list_texts(node.func.value)
+        elif name_called(node) == "filter":
+            yield from self.list_texts(node.args[1])
+        else:
+            yield from (text for each in node.args for text in self._list_chosen(each))
+
+    def _list_chosen(self, node: ast.AST) -> Iterator[str]:
+        """Return the texts that `next` can choose: those of a generator, or its default."""
+        if not isinstance(node, ast.GeneratorExp):
+            yield from self.list_texts(node)
+        elif isinstance(node.elt, ast.Name):
+            items = node.generators[0].iter
+            table = (
+                items.func.value
+                if isinstance(items, ast.Call) and isinstance(items.func, ast.Attribute)
+                else items
+            )
+            yield from _list_strings(self._evaluate(table))
+        else:
+            yield from self.list_texts(node.elt)
+
+    def _list_given(self, value: ast.AST) -> list[str]:
+        """Return what an expression of parameters can be, by the calls of the function in its module."""
+        if not self.function or not self.function.name.startswith("_"):
+            return []
+        given = [self._evaluate(value, each) for each in _list_calls(self.module, self.function)]
+        texts = list(dict.fromkeys(str(each) for each in given if isinstance(each, str)))
+        return texts if texts and len(given) == sum(isinstance(each, str) for each in given) else []
+
+    def read_value(self, node: ast.AST) -> Any:
+        """Return the value of an argument: a constant, one of names of the module, or a text with values."""
+        if isinstance(node, ast.JoinedStr):
+            return next(iter(self.list_texts(node)), None)
+        found = self.list_values(node)
+        return found[0] if len(found) == 1 else None
+
+    def list_values(self, node: ast.AST) -> list[Any]:
+        """Return the values of any type that a name, or an item of a constant, can have."""
+        if self.depth > _DEEPEST:
+            return []
+        match node:
+            case ast.Name(id=name) if assigned := self._find_assigned(name):
+                deeper = self._replace(depth=self.depth + 1)
+                return [found for value in assigned for found in deeper.list_values(value)]
+            case ast.Subscript(value=base, slice=key):
+                exact = key.value if isinstance(key, ast.Constant) else None
+                return [item for found in self.list_values(base) for item in _list_items(found, exact)]
+            case ast.IfExp(body=first, orelse=second):
+                return [*self.list_values(first), *self.list_values(second)]
+        found = self._evaluate(node)
+        return [] if found is None else [found]
 
     def _read_function(self, name: str) -> Iterator[str]:
         module = self.module if name in self.module.functions else _find_module(name)
@@ -170,16 +226,20 @@ class Place(NamedTuple):
             return next(iter(self.list_texts(node.args[0])), "…")
         return ""
 
-    def _evaluate(self, node: ast.AST) -> Any:
-        """Return the value of an expression that consists only of names of the module, or None."""
+    def _evaluate(self, node: ast.AST, given: Mapping[str, Any] | None = None) -> Any:
+        """Return the value of an expression that consists only of names of the module, or None.
+
+        `given` has the arguments of a call of the function, and what they are called in it.
+        """
         names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
         calls = {name_called(each) for each in ast.walk(node) if isinstance(each, ast.Call)}
-        bound = _list_bound(self.function) if self.function else frozenset()
-        if not names <= self.module.values.keys() or not calls <= _HARMLESS or names & bound:
+        known, bound = {**self.module.values, **(given or {})}, set(given or ())
+        bound = set(_list_bound(self.function) if self.function else ()) - bound
+        if not names <= known.keys() or not calls <= _HARMLESS or names & bound:
             return None
         expression = ast.Expression(body=node)  # type: ignore[arg-type]
         try:
-            return eval(compile(expression, "<text>", "eval"), dict(self.module.values))  # noqa: S307
+            return eval(compile(expression, "<text>", "eval"), known)  # noqa: S307
         except Exception:  # noqa: BLE001  (an expression that needs what is only known later)
             return None
 
@@ -219,7 +279,43 @@ def _list_bound(function: Function) -> frozenset[str]:
     return frozenset(arguments | {each.id for each in names if isinstance(each.ctx, ast.Store)})
 
 
-_HARMLESS = {"format_count", "format_duration", "join", "quote_name", "sorted", "len", "total_seconds"}
+@cache
+def _list_calls(module: Module, function: Function) -> list[dict[str, Any]]:
+    """Return the arguments of each call of a function in its module, by parameter.
+
+    A list of those parts of an argument for which something holds counts as the whole argument.
+    """
+    names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    found = []
+    for node, inside in module.places:
+        if isinstance(node, ast.Call) and name_called(node) == function.name:
+            own = names[1:] if isinstance(node.func, ast.Attribute) else names
+            pairs = [*zip(own, node.args, strict=False), *((each.arg, each.value) for each in node.keywords)]
+            place = Place(module, inside)
+            given = {
+                name: value for name, each in pairs if name and (value := place.read_value(each)) is not None
+            }
+            for name, values in _list_assigned(function).items():
+                match values:
+                    case [ast.ListComp(generators=[ast.comprehension(iter=ast.Name(id=whole))])] if (
+                        whole in given
+                    ):
+                        given[name] = given[whole]
+            found.append(given)
+    return found
+
+
+_HARMLESS = {
+    "format_minutes",
+    "_list",
+    "format_count",
+    "format_duration",
+    "join",
+    "quote_name",
+    "sorted",
+    "len",
+    "total_seconds",
+}
 _COMMANDS = {"show_command", "show_command_here", "command", "name_command"}
 """Functions that write down a command of this program."""
 _WRITING = ("explain", "describe", "suggest", "locate")
@@ -246,6 +342,20 @@ def _match(target: ast.AST, value: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         for each, given in zip(target.elts, value.elts, strict=False):
             yield from _match(each, given)
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.IfExp):
+        yield from (*_match(target, value.body), *_match(target, value.orelse))
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.Subscript):
+        for number, each in enumerate(target.elts):
+            yield from _match(each, ast.Subscript(value, ast.Constant(number), ast.Load()))
+
+
+def _list_items(value: Any, key: Any) -> list[Any]:
+    """Return the item of a constant at a key, or all if the key is only known later."""
+    if isinstance(value, dict):
+        return [value[key]] if key in value else list(value.values())
+    if isinstance(value, tuple | list):
+        return [value[key]] if isinstance(key, int) and key < len(value) else list(value)
+    return []
 
 
 def _list_strings(value: Any) -> Iterator[str]:
@@ -268,6 +378,7 @@ _RENAMED = {
     "home region": "country",
     "isoformat": "time",
     "lower": "reason",
+    "balance": "reason",
     "strftime": "time",
     "raw": "value",
     "strerror": "reason",
@@ -287,6 +398,8 @@ def name_value(node: ast.AST) -> str:  # noqa: C901  (a case for each kind of ex
             word = attribute if before in {"", "self", "value", attribute} else f"{before} {attribute}"
         case ast.Call(func=ast.Name(id="len")):
             word = "number"
+        case ast.Call(func=ast.Attribute(value=base, attr="rstrip" | "removesuffix")):
+            word = name_value(base)
         case ast.Call() if name_called(node).startswith("format_time"):
             word = "time"
         case ast.Call(func=called, args=arguments):

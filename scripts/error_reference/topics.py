@@ -1,8 +1,9 @@
 """The sections of docs/errors.md, each with advice for texts that give none."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Topic(NamedTuple):
@@ -14,13 +15,24 @@ class Topic(NamedTuple):
     introduction: str
     remedy: str
     """The advice for a text that gives none itself."""
-    remedies: tuple[tuple[str, str], ...]
-    """The advice for a text by its kind or the start of its words, given even if the text has advice."""
+    remedies: Mapping[str, str]
+    """The advice for the texts of a guard, by its name."""
 
-    def find_remedy(self, kind: str, text: str) -> str:
-        """Return the advice for a text of its own, or ""."""
-        found = [pair for pair in self.remedies if text.startswith(pair[0]) or kind == pair[0]]
-        return max(found, key=lambda pair: len(pair[0]))[1] if found else ""
+
+class Remedy(NamedTuple):
+    """The advice for some texts of a section, in place of that of the section."""
+
+    texts: tuple[str, ...]
+    """The starts of texts. This advice also replaces a hint of their class."""
+    places: tuple[str, ...]
+    """The starts of the paths of modules, or kinds: for their texts that give no advice themselves."""
+    remedy: str
+
+
+def _read(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]]
+    (found,) = tomllib.loads((Path(__file__).parent / name).read_text(encoding="utf-8")).values()
+    return found
 
 
 TOPICS = tuple(
@@ -29,10 +41,28 @@ TOPICS = tuple(
         tuple(each["places"]),
         each["introduction"],
         each["remedy"],
-        tuple(each.get("remedies", {}).items()),
+        each.get("remedies", {}),
     )
-    for each in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["topic"]
+    for each in _read("topics.toml")
 )
+REMEDIES = tuple(
+    Remedy(tuple(each.get("texts", ())), tuple(each.get("places", ())), each["remedy"])
+    for each in _read("remedies.toml")
+)
+
+
+def find_own_remedy(text: str) -> str:
+    """Return the advice for texts with this start, or ""."""
+    found = {start: each.remedy for each in REMEDIES for start in each.texts if text.startswith(start)}
+    return found[max(found, key=len)] if found else ""
+
+
+def find_remedy(module: str, kind: str) -> str:
+    """Return the advice for texts of a module or a kind that give none, or that of the section."""
+    own = [
+        each for each in REMEDIES if kind in each.places or (each.places and module.startswith(each.places))
+    ]
+    return own[0].remedy if own else find_topic(module, kind).remedy
 
 
 def find_topic(module: str, kind: str) -> Topic:

@@ -5,7 +5,6 @@ import click
 from elks_mcp.app import App
 from elks_mcp.cli.state import State
 from elks_mcp.domain.batches import Batch
-from elks_mcp.errors import NotFound
 
 batch_id = click.argument("number", metavar="B-…")
 
@@ -22,7 +21,7 @@ async def find_batch(app: App, number: str) -> tuple[App, Batch]:
     app.require_account()
     state = State(app.configuration)
     if not state.exists:
-        raise NotFound(state.absence, hint="--state-dir or ELKS_STATE_DIR names another directory.")
+        raise state.explain_absence()
     store = await app.storage.open()
     batch = await store.batches.get(number, pace=app.outbox.pace)
     return app.of(app.caller.model_copy(update={"agent": batch.caller})), batch

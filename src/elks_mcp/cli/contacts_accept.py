@@ -11,7 +11,7 @@ from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import require_terminal, say
-from elks_mcp.cli.state import State
+from elks_mcp.cli.state import IN_MEMORY, State
 from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import NotFound
@@ -38,7 +38,7 @@ def accept(configuration: Configuration, file: Path | None) -> int:
     require_terminal()
     state = State(configuration)
     if not state.location.is_durable:
-        raise NotFound(state.absence, hint="Restart the server: it then uses the contacts as they are.")
+        raise NotFound(IN_MEMORY, hint="Restart the server: it then uses the contacts as they are.")
     contacts = read_contacts(configuration, file).contacts
     account = configuration.settings.account if configuration.settings.credentials else None
     changes = state.query_or_create(lambda database: _compare(database, account, contacts))

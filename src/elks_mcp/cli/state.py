@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+IN_MEMORY = "With ELKS_SANDBOX, state is in the memory of the server, so this command cannot read it."
+"""What commands say that need the state of a real account."""
+
 
 class State:
     """The state that a command reads and changes. Reading does not create it."""
@@ -38,9 +41,16 @@ class State:
     @property
     def absence(self) -> str:
         """A sentence for people which says that there is no state."""
-        if self.location.folder is None:
-            return "With ELKS_SANDBOX, state is in the memory of the server, so this command cannot read it."
-        return f"{self.description} has no state: no order was ever placed there."
+        return str(self.explain_absence())
+
+    def explain_absence(self) -> NotFound:
+        """Return the error of a command that needs the state if there is none."""
+        if self.location.folder is None and not self.location.url:
+            return NotFound(IN_MEMORY, hint="Unset ELKS_SANDBOX to read the state of a real account.")
+        return NotFound(
+            f"{self.location.folder} has no state: no order was ever placed there.",
+            hint="--state-dir or ELKS_STATE_DIR names another directory.",
+        )
 
     def query(self, work: Callable[["Database"], Awaitable[T]]) -> T:
         """Open the state and return what `work` returns.
@@ -50,7 +60,7 @@ class State:
             StateUnavailable, Misconfigured: the state cannot be used.
         """
         if not self.exists:
-            raise NotFound(self.absence, hint="--state-dir or ELKS_STATE_DIR names another directory.")
+            raise self.explain_absence()
         return anyio.run(self.query_async, work)
 
     def query_or_create(self, work: Callable[["Database"], Awaitable[T]]) -> T:
@@ -61,7 +71,7 @@ class State:
             StateUnavailable, Misconfigured: the state cannot be used.
         """
         if not self.location.is_durable:
-            raise NotFound(self.absence, hint="Unset ELKS_SANDBOX, or restart the server.")
+            raise self.explain_absence()
         return anyio.run(self.query_async, work)
 
     async def query_async(self, work: Callable[["Database"], Awaitable[T]]) -> T:

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 WebhookEvent = Message | Report | CallEvent
 
+_SENT_AGAIN = "46elks sends the webhook again."
+
 _BATCH_SIZE = 200
 """How many webhooks are stored in one transaction."""
 
@@ -82,7 +84,7 @@ class WebhookIngest:
         """
         known = self._own_numbers.known
         if number not in known and known.listed is None:
-            raise StateUnavailable("The account's numbers have not been read yet.")
+            raise StateUnavailable("The account's numbers have not been read yet.", hint=_SENT_AGAIN)
         return number in known
 
     async def ingest(self, event: WebhookEvent) -> bool:
@@ -95,7 +97,9 @@ class WebhookIngest:
             Misconfigured: it cannot be stored until the configuration is changed.
         """
         if not self._is_running or len(self._queue) >= _MAX_QUEUED:
-            raise StateUnavailable("Too many webhooks are queued, or the server is stopping.")
+            raise StateUnavailable(
+                "Too many webhooks are queued, or the server is stopping.", hint=_SENT_AGAIN
+            )
         pending = _PendingEvent(event)
         self._queue.append(pending)
         self._queued.set()
@@ -118,7 +122,7 @@ class WebhookIngest:
             finally:
                 self._is_running = False
                 for pending in self._queue:
-                    pending.failure = StateUnavailable("The server is stopping.")
+                    pending.failure = StateUnavailable("The server is stopping.", hint=_SENT_AGAIN)
                     pending.done.set()
 
     async def _write(self) -> None:
@@ -190,4 +194,6 @@ class WebhookIngest:
 
 def _as_failure(error: Exception) -> ElksError:
     """Return why a webhook could not be stored; an unexpected error was logged with its details."""
-    return error if isinstance(error, ElksError) else StateUnavailable("Unexpected error in elks-mcp.")
+    if isinstance(error, ElksError):
+        return error
+    return StateUnavailable("Unexpected error in elks-mcp.", hint=f"Its log has the details. {_SENT_AGAIN}")

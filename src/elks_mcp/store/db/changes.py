@@ -152,7 +152,10 @@ def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     try:
         return accept_unshared(tx, order_id, receipt)
     except MessageTaken:
-        raise StateUnavailable("Another order was given the same message at the same moment.") from None
+        raise StateUnavailable(
+            "Another order was given the same message at the same moment.",
+            hint="The server looks for it again by itself. Do not send it again.",
+        ) from None
 
 
 def accept_unshared(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
