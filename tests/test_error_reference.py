@@ -50,7 +50,7 @@ def error_classes() -> frozenset[str]:
 
 
 def pieces(node: ast.AST) -> Iterator[str]:
-    """List the pieces of at least three words in the texts of an expression, between inserted values."""
+    """List the pieces of three words or more in the texts of an expression."""
     for each in ast.walk(node):
         if isinstance(each, ast.keyword) and each.arg not in {None, "hint"}:
             continue

@@ -181,7 +181,7 @@ def _read_call_of(name: str, node: ast.Call, place: Place) -> Iterator[ErrorText
 
 
 def _list_hints_by_phrase(node: ast.Call, place: Place) -> Iterator[ErrorText]:
-    """Yield an entry for each phrase of a refusal that has a hint of its own, in the table `_HINTS`."""
+    """Yield an entry for each phrase of a refusal that the table `_HINTS` has a hint for."""
     hints = place.module.values.get("_HINTS")
     if hints and "_find_hint(" in ast.unparse(node):
         text = place.list_texts(node.args[0])[0].partition("[")[0]

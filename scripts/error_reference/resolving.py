@@ -138,15 +138,13 @@ class Place(NamedTuple):
             return
         match node.func:
             case ast.Attribute(value=ast.Constant(value=str(separator)), attr="join"):
-                texts = self.list_texts(node.args[0])
-                yield from [separator.join(texts)] if texts else []
+                whole, texts = self._evaluate(node), self.list_texts(node.args[0])
+                joined = separator.join(texts)
+                yield from filter(None, [whole or joined])
             case ast.Attribute(value=base, attr="format"):
                 yield from self.list_texts(base)
-            case ast.Name(id="filter" | "next") | ast.Attribute(attr="rstrip" | "strip"):
+            case ast.Name(id="filter" | "next") | ast.Attribute(attr="get" | "rstrip" | "strip"):
                 yield from self._read_choice(node)
-            case ast.Attribute(value=mapping, attr="get") if node.args:
-                yield from _list_strings(self._evaluate(mapping))
-                yield from (text for each in node.args[1:] for text in self.list_texts(each))
             case ast.Name(id=name) | ast.Attribute(attr=name):
                 is_local = name in self.module.functions
                 is_plain = isinstance(node.func, ast.Name) or name.startswith("_")
@@ -155,7 +153,11 @@ class Place(NamedTuple):
 
     def _read_choice(self, node: ast.Call) -> Iterator[str]:
         """Return the texts of a call that returns some of what it is given."""
-        if isinstance(node.func, ast.Attribute):
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+            default = [text for each in node.args[1:] for text in self.list_texts(each)]
+            if default or len(node.args) == 1:  # else it can be any value
+                yield from (*_list_strings(self._evaluate(node.func.value)), *default)
+        elif isinstance(node.func, ast.Attribute):
             yield from self.list_texts(node.func.value)
         elif name_called(node) == "filter":
             yield from self.list_texts(node.args[1])
@@ -178,7 +180,7 @@ class Place(NamedTuple):
             yield from self.list_texts(node.elt)
 
     def _list_given(self, value: ast.AST) -> list[str]:
-        """Return what an expression of parameters can be, by the calls of the function in its module."""
+        """Return what an expression of parameters can be, by the calls of the function."""
         if not self.function or not self.function.name.startswith("_"):
             return []
         given = [self._evaluate(value, each) for each in _list_calls(self.module, self.function)]
@@ -186,7 +188,7 @@ class Place(NamedTuple):
         return texts if texts and len(given) == sum(isinstance(each, str) for each in given) else []
 
     def read_value(self, node: ast.AST) -> Any:
-        """Return the value of an argument: a constant, one of names of the module, or a text with values."""
+        """Return the value of an argument: a constant, or a text with values in braces."""
         if isinstance(node, ast.JoinedStr):
             return next(iter(self.list_texts(node)), None)
         found = self.list_values(node)
@@ -233,7 +235,8 @@ class Place(NamedTuple):
         """
         names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
         calls = {name_called(each) for each in ast.walk(node) if isinstance(each, ast.Call)}
-        known, bound = {**self.module.values, **(given or {})}, set(given or ())
+        imported = _list_imported(self.function) if self.function else {}
+        known, bound = {**self.module.values, **imported, **(given or {})}, set(given or ())
         bound = set(_list_bound(self.function) if self.function else ()) - bound
         if not names <= known.keys() or not calls <= _HARMLESS or names & bound:
             return None
@@ -283,7 +286,7 @@ def _list_bound(function: Function) -> frozenset[str]:
 def _list_calls(module: Module, function: Function) -> list[dict[str, Any]]:
     """Return the arguments of each call of a function in its module, by parameter.
 
-    A list of those parts of an argument for which something holds counts as the whole argument.
+    A list of those items of an argument for which something holds counts as each single item.
     """
     names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
     found = []
@@ -295,13 +298,30 @@ def _list_calls(module: Module, function: Function) -> list[dict[str, Any]]:
             given = {
                 name: value for name, each in pairs if name and (value := place.read_value(each)) is not None
             }
-            for name, values in _list_assigned(function).items():
-                match values:
-                    case [ast.ListComp(generators=[ast.comprehension(iter=ast.Name(id=whole))])] if (
-                        whole in given
-                    ):
-                        given[name] = given[whole]
-            found.append(given)
+            found += _list_selections(function, given)
+    return found
+
+
+@cache
+def _list_imported(function: Function) -> dict[str, Any]:
+    """Return the constants of the package that a function itself imports."""
+    imports = [each for each in ast.walk(function) if isinstance(each, ast.ImportFrom)]
+    return {
+        name.name: getattr(importlib.import_module(each.module), name.name)
+        for each in imports
+        if each.module and each.module.startswith("elks_mcp.")
+        for name in each.names
+        if name.name.isupper()
+    }
+
+
+def _list_selections(function: Function, given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the arguments with each single item in place of a list of some items."""
+    found = [given]
+    for name, values in _list_assigned(function).items():
+        match values:
+            case [ast.ListComp(generators=[ast.comprehension(iter=ast.Name(id=whole))])] if whole in given:
+                found = [{**each, name: (item,)} for each in found for item in given[whole]]
     return found
 
 

@@ -1,4 +1,4 @@
-"""The shapes in which the package says what is wrong, beside errors with a class: records, answers, lines."""
+"""The shapes of error texts other than calls of a class: records, answers, lines."""
 
 import ast
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def find_answer_text(node: ast.Call) -> ast.AST | None:
 
 @cache
 def list_failing_lines(module: Module) -> frozenset[ast.Call]:
-    """Return the calls that print a line after which a command ends with an exit code other than 0."""
+    """Return the calls that print a line just before a command fails."""
     blocks = [
         block
         for node in ast.walk(module.tree)
@@ -138,7 +138,7 @@ def find_sinks(module: Module, classes: frozenset[str]) -> dict[str, Sink]:
 
 @cache
 def find_all_sinks(classes: frozenset[str]) -> dict[str, dict[str, Sink]]:
-    """Return for each module its sinks, and those functions of other modules that are not private."""
+    """Return the sinks that each module can call: its own, and public ones of others."""
     own = {module.name: find_sinks(module, classes) for module in list_modules()}
     public = {name: sink for each in own.values() for name, sink in each.items() if not name.startswith("_")}
     return {name: {**public, **each} for name, each in own.items()}

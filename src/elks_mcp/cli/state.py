@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IN_MEMORY = "With ELKS_SANDBOX, state is in the memory of the server, so this command cannot read it."
-"""What commands say that need the state of a real account."""
+"""The text of commands that need the state of a real account."""
 
 
 class State:
