@@ -22,6 +22,7 @@ from elks_mcp.speech.commands import UnreadableCommand, parse_speech_command
 from elks_mcp.workflows.policy_files import read_policies
 from tests.sandbox.clients import open_client, open_outside, sms
 from tests.support.connecting import PHONE, call, connected, live, new_box, words
+from tests.support.process import invoke
 from tests.support.token_cases import ask, served, tool_call
 from tests.support.web import http_client
 
@@ -336,6 +337,61 @@ async def test_each_refused_http_request_is_on_the_page() -> None:
     found = find(strange.text)
     assert found
     assert "ELKS_ALLOWED_HOSTS" in found.remedy
+
+
+COMMANDS = [
+    "dmeo",
+    "serve --port 0",
+    "serve",
+    "send",
+    "send --to moose Hej",
+    "outbox show O-22222222",
+    "outbox resolve O-22222222 --sent",
+    "approve A-1234",
+    "opt-outs add moose",
+    "opt-outs remove +46701740605",
+    "history --follow --since 2026-01-01",
+    "token new A/B --scope read",
+    "token revoke nobody",
+    "contacts check",
+    "contacts check none.csv",
+    "escalation check",
+    "batch status B-22222222",
+    "image s1 out.png",
+    "recording c1 out.wav",
+    "cap show",
+    "numbers set +46701740605",
+    "connect nonsense",
+    "connect --client x",
+    "completion nonsense",
+    "--env-file none.env policy",
+    "--state-dir ~nobody-of-that-name/x pending",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_error_of_a_command_is_on_the_page(command: str, tmp_path: Path) -> None:
+    done = invoke(command.split(), {"ELKS_STATE_DIR": str(tmp_path / "state")})
+    assert done.exit_code != 0
+    said = re.sub(r"`\S*elks-mcp ", "`elks-mcp ", " ".join(done.stderr.split()))  # as it was started here
+    if "Usage: " in said:
+        said = said.partition("Error: ")[2]
+    if not OF_CLICK.match(said):
+        check_all([said])
+
+
+OF_CLICK = re.compile(
+    r"Missing (option|argument|parameter)|No such option|Got unexpected|Invalid value for|No such command '\w+'\.$"
+)
+"""The errors of click itself, which name the option or the word that is wrong."""
+
+
+@pytest.mark.parametrize("environ", [{}, {"ELKS_SANDBOX": "true"}], ids=["without state", "in the sandbox"])
+def test_a_command_that_finds_no_state_says_where_to_look(environ: dict[str, str], tmp_path: Path) -> None:
+    done = invoke(["outbox", "show", "O-22222222"], {"ELKS_STATE_DIR": str(tmp_path / "none")} | environ)
+    assert done.exit_code == 1
+    assert ("Unset ELKS_SANDBOX" in done.stderr) == bool(environ)
+    assert ("--state-dir or ELKS_STATE_DIR" in done.stderr) != bool(environ)
 
 
 @pytest.mark.parametrize(
