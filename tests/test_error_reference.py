@@ -127,12 +127,6 @@ def test_each_guard_that_stops_a_text_says_what_to_do_about_its_own_reason() -> 
     assert len(set(remedies.values())) == len(remedies)
 
 
-def test_the_longest_start_of_a_text_chooses_its_remedy() -> None:
-    topic = TOPICS[0]._replace(remedies=(("link", "kind"), ("It is", "start"), ("It is locked", "longer")))
-    found = [topic.find_remedy(*each) for each in (("link", ""), ("", "It is full"), ("", "It is locked."))]
-    assert [*found, topic.find_remedy("night", "No")] == ["kind", "start", "longer", ""]
-
-
 @pytest.mark.parametrize(
     "entry",
     [

@@ -381,7 +381,8 @@ def test_each_error_of_a_command_is_on_the_page(command: str, tmp_path: Path) ->
 
 
 OF_CLICK = re.compile(
-    r"Missing (option|argument|parameter)|No such option|Got unexpected|Invalid value for|No such command '\w+'\.$"
+    r"Missing (option|argument|parameter)|No such option|Got unexpected|Invalid value for"
+    r"|No such command '\w+'\.$"
 )
 """The errors of click itself, which name the option or the word that is wrong."""
 

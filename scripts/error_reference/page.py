@@ -82,7 +82,7 @@ def _write_entry(topic: Topic, text: ErrorText) -> str:
     own = find_own_remedy(text.text)
     remedies = [_EFFECTS.get(" ".join(sorted(text.effects)), ""), own or write_prose(text.hint)]
     if text.effects and not own and text.effects != {"warn"}:
-        remedies.append(topic.remedies.get(text.kind) or ("" if advises(text) else topic.remedy))
+        remedies.append(dict(topic.remedies).get(text.kind) or ("" if advises(text) else topic.remedy))
     elif not text.effects and not own and not advises(text._replace(kind="")):
         remedies.append(find_remedy(text.module, text.kind))
     if kind := CLASSES.get(text.kind):

@@ -1,7 +1,6 @@
 """The sections of docs/errors.md, each with advice for texts that give none."""
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +14,8 @@ class Topic(NamedTuple):
     introduction: str
     remedy: str
     """The advice for a text that gives none itself."""
-    remedies: Mapping[str, str]
-    """The advice for the texts of a guard, by its name."""
+    remedies: tuple[tuple[str, str], ...]
+    """The advice for the texts of each guard, after its name."""
 
 
 class Remedy(NamedTuple):
@@ -41,7 +40,7 @@ TOPICS = tuple(
         tuple(each["places"]),
         each["introduction"],
         each["remedy"],
-        each.get("remedies", {}),
+        tuple(each.get("remedies", {}).items()),
     )
     for each in _read("topics.toml")
 )
