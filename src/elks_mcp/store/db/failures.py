@@ -25,7 +25,7 @@ def find_reason(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     message = (cause.strerror or "" if isinstance(cause, OSError) else str(cause)).lower()
     sign = next((each for each in _REASONS if each in message), "")
-    return _REASONS.get(sign, type(cause).__name__)
+    return _REASONS[sign] if sign else type(cause).__name__
 
 
 _REASONS = {
