@@ -91,10 +91,7 @@ class Doubts:
             doubts, unowned = _prepare(tx, rows, history, self._kind, skew)
             verdicts = judge(doubts, unowned, has_gaps=has_gaps)
         for row in rows:
-            verdict = _limit(tx, row, verdicts.get(row.id))
-            if verdict and verdict.is_absent and not _is_quiet_over(row, read_at + skew, quiet):
-                verdict = None
-            _apply(tx, row, verdict, read_at, quiet)
+            _apply(tx, row, _limit(tx, row, verdicts.get(row.id)), read_at, quiet)
         return [row.id for row in rows]
 
 
@@ -147,12 +144,6 @@ def _find_beginning(row: Row[Any], skew: timedelta) -> tuple[datetime, timedelta
     if row.provider_attempted_at:
         return row.provider_attempted_at, timedelta(0)
     return row.attempted_at + skew, CLOCK_CHANGE
-
-
-def _is_quiet_over(row: Row[Any], provider_read_at: datetime, quiet: timedelta) -> bool:
-    """Return whether the quiet period is over by 46elks' clock: ours may have been set forward."""
-    began = row.provider_attempted_at
-    return began is None or provider_read_at >= began + quiet - SKEW
 
 
 def _list_unknown(tx: Tx, kind: str, since: datetime) -> Select[Any]:
