@@ -182,13 +182,14 @@ async def test_no_order_is_judged_by_a_history_that_begins_after_it(
 ) -> None:
     """An order that is not due yet must not count as absent because of a reading for a later one."""
     async with opened(location, clock) as store:
-        early = await claim_new(store, EVENING)
+        early = await claim_new(store, EVENING, UNPACED._replace(provider_now=clock.now()))
         await store.queue.settle_doubt(early, "No answer.")
         everything = [a_message(EVENING, message_id="s1")]
         states = []
         for step in range(40):
             clock.advance(10 * SECOND)
-            late = await claim_new(store, f"Number {step}", to=OTHER_PHONE)
+            dated = UNPACED._replace(provider_now=clock.now())
+            late = await claim_new(store, f"Number {step}", dated, to=OTHER_PHONE)
             await store.queue.settle_doubt(late, "No answer.")
             everything.append(a_message(f"Number {step}", at=clock.now(), to=OTHER_PHONE))
             now, since = await store.doubts.find_due()

@@ -157,10 +157,10 @@ async def claim_next(
     return claim
 
 
-async def claim_new(store: Store, text: str = "Hej!", **more: Any) -> Claim:
+async def claim_new(store: Store, text: str = "Hej!", pace: Pace = UNPACED, **more: Any) -> Claim:
     """Place an order, and claim it."""
     order = await place_one(store, text, **more)
-    claim = await claim_one(store)
+    claim = await claim_one(store, pace)
     assert claim.order_id == order.id
     return claim
 
