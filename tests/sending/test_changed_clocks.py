@@ -70,8 +70,27 @@ async def test_p4_a_clock_that_is_changed_during_a_doubt_leads_to_no_second_mess
         order = await store.orders.get(placed.order.id)
     assert len(box.accepted) == 1
     assert order.state in {*ACCEPTED, OrderState.UNKNOWN}
-    if has_answered and change <= timedelta(0):  # an order that seems to be two hours old is given up
+    if has_answered and change <= timedelta(0):  # an order that seems to be two hours old expires
         assert order.receipt
+
+
+@pytest.mark.parametrize("change", [HOUR, -HOUR], ids=["set forward", "set back"])
+async def test_p4_a_clock_that_is_changed_between_46elks_answer_and_the_attempt_sends_once(
+    tmp_path: Path, change: timedelta
+) -> None:
+    """The difference of the clocks is then wrong by as much, until 46elks answers again."""
+    world, real = World(with_tables(tmp_path / "state")), ManualClock()
+    world.box = box = Sandbox(clock=SandboxClock(real), balance=10**9)
+    box.faults.inject(Fault.DROP_AFTER, method="POST", path="/sms", times=1)
+    backend = WorldBackend(world)
+    async with backend.running():
+        await backend.client.get_account()
+        world.clock.advance(change)
+        await backend.outbox.place(
+            an_approval(Draft(to=PHONE, payload=a_payload(SMS), sender=OURS)), backend.orders
+        )
+        await pass_both(backend, real, 9 * MINUTE)
+    assert len(box.accepted) == 1
 
 
 class LaggingClock(ManualClock):

@@ -283,9 +283,16 @@ MUTANTS = (
         "during_a_doubt",
     ),
     Mutant(
+        "an attempt dated by what was known of 46elks' clock before ours was changed",
+        "store/doubts.py",
+        (("max(row.provider_attempted_at - by_difference, timedelta(0))", "timedelta(0)"),),
+        "tests/sending/test_changed_clocks.py",
+        "between_46elks_answer",
+    ),
+    Mutant(
         "a clock that may have been set back before 46elks answered",
         "store/doubts.py",
-        (("return row.attempted_at + skew, CLOCK_CHANGE", "return row.attempted_at + skew, timedelta(0)"),),
+        (("return by_difference, CLOCK_CHANGE", "return by_difference, timedelta(0)"),),
         "tests/sending/test_changed_clocks.py",
         "during_a_doubt",
     ),

@@ -138,12 +138,13 @@ def _build_doubt(tx: Tx, row: Row[Any], skew: timedelta) -> Doubt:
 def _find_beginning(row: Row[Any], skew: timedelta) -> tuple[datetime, timedelta]:
     """Return when an attempt began by 46elks' clock, and how much earlier that may have been.
 
-    If 46elks had not answered before the attempt, the difference of the clocks now is taken, and a clock may
-    have been changed since.
+    The stored time is wrong if a clock was changed between 46elks' last answer and the attempt. That by the
+    difference of the clocks now is wrong if one was changed since. So the message may be as old as the earlier.
     """
+    by_difference = row.attempted_at + skew
     if row.provider_attempted_at:
-        return row.provider_attempted_at, timedelta(0)
-    return row.attempted_at + skew, CLOCK_CHANGE
+        return row.provider_attempted_at, max(row.provider_attempted_at - by_difference, timedelta(0))
+    return by_difference, CLOCK_CHANGE
 
 
 def _list_unknown(tx: Tx, kind: str, since: datetime) -> Select[Any]:
