@@ -71,7 +71,7 @@ def read_policy_file(path: Path) -> bytes:
     except OSError as error:
         raise Misconfigured(
             f"The policy file {path.name} cannot be read: {error.strerror}.",
-            hint="Set ELKS_ESCALATION to a file that this user may read.",
+            hint="Name a file that this user may read, in ELKS_ESCALATION or after `elks-mcp escalation check`.",
         ) from None
 
 
