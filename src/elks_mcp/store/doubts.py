@@ -139,7 +139,7 @@ def _find_beginning(row: Row[Any], skew: timedelta) -> tuple[datetime, timedelta
     """Return when an attempt began by 46elks' clock, and how much earlier that may have been.
 
     The stored time is wrong if a clock was changed between 46elks' last answer and the attempt. That by the
-    difference of the clocks now is wrong if one was changed since. So the message may be as old as the earlier.
+    difference of the clocks now is wrong if one was changed since. So the earlier one is possible, too.
     """
     by_difference = row.attempted_at + skew
     if row.provider_attempted_at:

@@ -71,7 +71,7 @@ def read_policy_file(path: Path) -> bytes:
     except OSError as error:
         raise Misconfigured(
             f"The policy file {path.name} cannot be read: {error.strerror}.",
-            hint="Name a file that this user may read, in ELKS_ESCALATION or after `elks-mcp escalation check`.",
+            hint="Name a file that this user may read, in ELKS_ESCALATION or on the command line.",
         ) from None
 
 
