@@ -121,3 +121,25 @@ async def test_p4_a_machine_whose_clock_differs_from_its_database_s_sends_once(
         order = await store.orders.get(placed.order.id)
     assert len(world.box.accepted) == 1
     assert order.receipt, order.state
+
+
+@pytest.mark.parametrize("kind", [SMS, MMS])
+async def test_p4_a_clock_set_forward_after_an_attempt_does_not_end_the_quiet_period(
+    tmp_path: Path, kind: str
+) -> None:
+    """46elks shows a message a minute after it has accepted it; half a minute is left when the clock changes."""
+    world, real = World(with_tables(tmp_path / "state")), ManualClock()
+    world.box = box = Sandbox(clock=SandboxClock(real), balance=10**9)
+    box.faults.inject(Fault.DROP_AFTER, method="POST", path=f"/{kind}", times=1)
+    box.faults.inject(Fault.STALE_HISTORY, method="GET", path=f"/{kind}", times=None, duration=MINUTE)
+    backend = WorldBackend(world)
+    async with backend.running() as store:
+        await backend.client.get_account()
+        draft = Draft(to=PHONE, payload=a_payload(kind), sender=OURS)
+        placed = await backend.outbox.place(an_approval(draft, price=5200), backend.orders)
+        await pass_both(backend, real, 30 * SECOND)
+        world.clock.advance(10 * MINUTE)
+        await pass_both(backend, real, 9 * MINUTE)
+        order = await store.orders.get(placed.order.id)
+    assert len(box.accepted) == 1
+    assert order.receipt, order.state

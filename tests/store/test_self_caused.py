@@ -8,7 +8,12 @@ import anyio
 import pytest
 from mcp import Client
 
+from elks_mcp.domain.models import Direction
+from elks_mcp.domain.orders import Draft
+from elks_mcp.domain.payloads import Sms
+from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.sandbox import Fault, Rules, Sandbox
+from elks_mcp.store import StateLocation
 from tests.support.clocks import ManualClock, SandboxClock
 from tests.support.connecting import (
     PHONE,
@@ -23,10 +28,12 @@ from tests.support.connecting import (
     until,
     words,
 )
+from tests.support.provider import OURS, a_draft, an_approval
+from tests.support.stores import UNPACED, a_message, a_receipt, allow, claim_one, opened
 
 pytestmark = pytest.mark.anyio
 
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 FOREIGN = "0771-22 11 22"
 UNGUARDED = {"ELKS_GUARDS_OFF": "own_number,unknown_sender,first_contact,night"}
 """The guards that keep such texts from going out at all; another program of the account has none."""
@@ -216,3 +223,25 @@ async def test_the_operator_may_text_the_senders_number(lax: Sandbox, clock: Man
     async with server(lax, clock) as client:
         sent = await call(client, "send_sms", to=lax.number, message="Test")
     assert data(sent)["status"] == "sent"
+
+
+@pytest.mark.parametrize("known", ["its receipt", "its attempt"])
+@pytest.mark.parametrize("ahead", [15 * MINUTE, -15 * MINUTE])
+async def test_an_echo_is_recognized_although_this_machine_s_clock_differs_from_46elks_p6(
+    location: StateLocation, clock: ManualClock, ahead: timedelta, known: str
+) -> None:
+    """An echo reported by webhook says 46elks' time; so do 46elks' answers, and its Date headers."""
+    async with opened(location, clock) as store:
+        at = clock.now() - ahead
+        stop, start = (
+            a_message(word, at=at + after, direction=Direction.INBOUND)
+            for word, after in (("STOP", -HOUR), ("START", MINUTE))
+        )
+        await store.inbound.record_webhooks([stop], [])
+        draft = Draft(to=Number(OURS.e164), payload=Sms(text="START"), sender=SenderId(PHONE))
+        await store.orders.place(an_approval(draft), allow)
+        claim = await claim_one(store, UNPACED._replace(provider_now=at if known == "its attempt" else None))
+        if known == "its receipt":
+            await store.queue.settle_sent(claim, a_receipt().model_copy(update={"created_at": at}))
+        await store.inbound.record_webhooks([start], [])
+        assert (await store.orders.find_prior(a_draft())).recall.opted_out

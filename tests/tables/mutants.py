@@ -297,6 +297,13 @@ MUTANTS = (
         "during_a_doubt",
     ),
     Mutant(
+        "a quiet period that a clock set forward ends",
+        "store/doubts.py",
+        (("return max(by_database, by_provider)", "return by_database"),),
+        "tests/sending/test_changed_clocks.py",
+        "set_forward_after",
+    ),
+    Mutant(
         "sent texts that cost nothing",
         "store/db/changes.py",
         (("            (_COST > 0, _COST),\n", "            (_COST > 0, 0),\n"),),

@@ -91,7 +91,10 @@ class Doubts:
             doubts, unowned = _prepare(tx, rows, history, self._kind, skew)
             verdicts = judge(doubts, unowned, has_gaps=has_gaps)
         for row in rows:
-            _apply(tx, row, _limit(tx, row, verdicts.get(row.id)), read_at, quiet)
+            quiet_until = _find_end_of_quiet(row, skew, quiet)
+            _apply(
+                tx, row, _limit(tx, row, verdicts.get(row.id)), read_at, quiet_until, _pause_between(quiet)
+            )
         return [row.id for row in rows]
 
 
@@ -166,27 +169,47 @@ def _limit(tx: Tx, row: Row[Any], verdict: Verdict | None) -> Verdict | None:
     return None if verdict and not verdict.message and (is_anothers or row.is_hidden) else verdict
 
 
-def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, quiet: timedelta) -> None:
+def _find_end_of_quiet(row: Row[Any], skew: timedelta, quiet: timedelta) -> datetime:
+    """Return when the quiet period is over, by the database's clock and by 46elks'.
+
+    Two clocks, because one that is set forward would end the period at once.
+    """
+    by_database: datetime = row.changed_at + quiet
+    if row.provider_attempted_at is None:
+        return by_database
+    tried = max(row.changed_at - row.attempted_at, timedelta(0))
+    by_provider: datetime = row.provider_attempted_at - skew + tried + quiet
+    return max(by_database, by_provider)
+
+
+def _apply(
+    tx: Tx,
+    row: Row[Any],
+    verdict: Verdict | None,
+    read_at: datetime,
+    quiet_until: datetime,
+    pause: timedelta,
+) -> None:
     if verdict and verdict.message:
         accept(tx, row.id, _receipt(verdict.message))
     elif tx.now - row.attempted_at > LONGEST:
         _end(tx, row, _TOO_LONG)
-    elif verdict is None or read_at < row.changed_at + quiet:
-        change(tx, row.id, due_at=_next_reading(tx, row, quiet))
+    elif verdict is None or read_at < quiet_until:
+        change(tx, row.id, due_at=_next_reading(tx, row, quiet_until))
     elif verdict.is_absent:
-        _apply_absence(tx, row, read_at, quiet)
-    elif read_at < (clear_by := row.changed_at + quiet + _pause_between(quiet)):
+        _apply_absence(tx, row, read_at, pause)
+    elif read_at < (clear_by := quiet_until + pause):
         change(tx, row.id, absent_at=None, due_at=clear_by)
     else:
         _end(tx, row, _AMBIGUOUS)
 
 
-def _apply_absence(tx: Tx, row: Row[Any], read_at: datetime, quiet: timedelta) -> None:
+def _apply_absence(tx: Tx, row: Row[Any], read_at: datetime, pause: timedelta) -> None:
     """Queue the order again at the second reading without it, if its kind may be tried again."""
     if row.absent_at is None:
-        change(tx, row.id, absent_at=read_at, due_at=tx.now + _pause_between(quiet))
-    elif read_at < row.absent_at + _pause_between(quiet):
-        change(tx, row.id, due_at=row.absent_at + _pause_between(quiet))
+        change(tx, row.id, absent_at=read_at, due_at=tx.now + pause)
+    elif read_at < row.absent_at + pause:
+        change(tx, row.id, due_at=row.absent_at + pause)
     elif tx.kinds[row.kind].is_tried_again:
         queue_again(tx, row, tx.now, status_reason=_WAS_ABSENT, absent_at=None)
     else:
@@ -208,10 +231,9 @@ def _end(tx: Tx, row: Row[Any], status_reason: str) -> None:
     )
 
 
-def _next_reading(tx: Tx, row: Row[Any], quiet: timedelta) -> datetime:
+def _next_reading(tx: Tx, row: Row[Any], quiet_until: datetime) -> datetime:
     """Return when to read next: less and less often, and at the end of the quiet period."""
     pause: timedelta = min(max((tx.now - row.attempted_at) / 2, _SHORTEST_WAIT), _LONGEST_WAIT)
-    quiet_until: datetime = row.changed_at + quiet
     return min(tx.now + pause, quiet_until) if quiet_until > tx.now else tx.now + pause
 
 

@@ -27,6 +27,7 @@ class _Sent(NamedTuple):
     sender: str
     recipient_hash: str
     at: datetime
+    """By 46elks' clock, or by the database's where that is all that is known."""
 
 
 def find_self_caused(tx: Tx, messages: Iterable[Message]) -> frozenset[str]:
@@ -57,15 +58,21 @@ def _in_history(messages: Iterable[Message], hashes: dict[str, str]) -> list[_Se
 
 
 def _in_orders(tx: Tx, recipients: frozenset[str]) -> list[_Sent]:
+    times = orders.c.accepted_at, orders.c.provider_attempted_at, orders.c.attempted_at
     rows = tx.all(
-        select(orders.c.sender, orders.c.recipient_hash, orders.c.attempted_at).where(
+        select(orders.c.sender, orders.c.recipient_hash, *times).where(
             orders.c.account_id == tx.account_id,
             orders.c.recipient_hash.in_(recipients),
             orders.c.attempted_at.is_not(None),
             orders.c.state.not_in(NEVER_SENT),
         )
     )
-    return [_Sent(row.sender, row.recipient_hash, row.attempted_at) for row in rows]
+    return [
+        _Sent(row.sender, row.recipient_hash, at)
+        for row in rows
+        for at in (row.accepted_at, row.provider_attempted_at, row.attempted_at)
+        if at
+    ]
 
 
 def _has_cause(message: Message, recipient_hash: str, sent: Iterable[_Sent], tx: Tx) -> bool:
