@@ -5,7 +5,7 @@ import sys
 
 from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.start_options import ENV_FILE, STATE_DIR
-from elks_mcp.runtime.stdout import diverted
+from elks_mcp.runtime.stdout import diverted, open_closed_streams
 
 
 def main() -> None:
@@ -13,6 +13,7 @@ def main() -> None:
 
     If this is a server for one client, the greeter answers it from here on.
     """
+    open_closed_streams()
     greeter = None
     if not sys.argv[1:] or sys.argv[1].startswith((ENV_FILE, STATE_DIR)):
         with diverted():

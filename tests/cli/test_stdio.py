@@ -1,13 +1,16 @@
 """The server as clients start it: a process on standard input and output."""
 
 import json
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
+from tests.support.clocks import HANG
 from tests.support.connecting import ERAS, Era, call, connected, words
 from tests.support.process import running
 
@@ -118,3 +121,22 @@ def test_each_tool_call_logs_one_masked_line(tmp_path: Path) -> None:
     assert audit[1]["unknown_arguments"] == 1
     assert audit[2]["arguments"] == {"with": "(3 characters)", "since": "(10 characters)"}
     assert audit[0]["ms"] >= 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no shell that closes streams")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["", "--version", "opt-outs add 0701740605"])
+def test_a_stream_that_was_closed_at_the_start_leads_nowhere(
+    tmp_path: Path, command: str, closed: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m elks_mcp {command} {closed}', sys.executable],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ELKS_STATE_DIR": str(tmp_path)},
+        input="",
+        capture_output=True,
+        encoding="utf-8",
+        timeout=HANG,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert not {"Traceback", "Unexpected"} & set(done.stderr.split())

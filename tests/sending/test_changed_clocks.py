@@ -127,7 +127,7 @@ async def test_p4_a_machine_whose_clock_differs_from_its_database_s_sends_once(
 async def test_p4_a_clock_set_forward_after_an_attempt_does_not_end_the_quiet_period(
     tmp_path: Path, kind: str
 ) -> None:
-    """46elks shows a message a minute after it has accepted it; half a minute is left when the clock changes."""
+    """46elks shows a message a minute late, and half of that is left when the clock changes."""
     world, real = World(with_tables(tmp_path / "state")), ManualClock()
     world.box = box = Sandbox(clock=SandboxClock(real), balance=10**9)
     box.faults.inject(Fault.DROP_AFTER, method="POST", path=f"/{kind}", times=1)

@@ -1,4 +1,4 @@
-"""Keeps standard output for the protocol, even if a library prints to it."""
+"""Keeps standard output for the protocol, even if a library prints to it or it was closed at the start."""
 
 import os
 import sys
@@ -6,6 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _OUT, _ERR = 1, 2
+
+
+def open_closed_streams() -> None:
+    """Let the standard streams that were closed at the start lead nowhere. Call this first.
+
+    Otherwise the next file that is opened has the number of the closed stream, as a database would that
+    standard output is then written into.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # the lowest free number is opened
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(nowhere, True)
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
 
 
 @contextmanager

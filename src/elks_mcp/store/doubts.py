@@ -91,10 +91,8 @@ class Doubts:
             doubts, unowned = _prepare(tx, rows, history, self._kind, skew)
             verdicts = judge(doubts, unowned, has_gaps=has_gaps)
         for row in rows:
-            quiet_until = _find_end_of_quiet(row, skew, quiet)
-            _apply(
-                tx, row, _limit(tx, row, verdicts.get(row.id)), read_at, quiet_until, _pause_between(quiet)
-            )
+            verdict, quiet_until = _limit(tx, row, verdicts.get(row.id)), _find_end_of_quiet(row, skew, quiet)
+            _apply(tx, row, verdict, read_at, quiet_until, _pause_between(quiet))
         return [row.id for row in rows]
 
 
