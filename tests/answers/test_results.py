@@ -304,7 +304,17 @@ def test_the_command_line_prints_times_in_the_configured_time_zone(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "name", ["Europe/Stokholm", "Europe", "../etc/passwd", "/etc/localtime", "CEST+1", "\x01"]
+    "name",
+    [
+        "Europe/Stokholm",
+        "Europe",
+        "../etc/passwd",
+        "/etc/localtime",
+        "localtime",
+        "right/Europe/Stockholm",
+        "CEST+1",
+        "\x01",
+    ],
 )
 def test_a_time_zone_that_does_not_exist_cannot_be_read(name: str) -> None:
     with pytest.raises(Misconfigured, match="as in Europe/Stockholm") as caught:

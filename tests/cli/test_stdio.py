@@ -130,7 +130,7 @@ def test_a_stream_that_was_closed_at_the_start_leads_nowhere(
     tmp_path: Path, command: str, closed: str
 ) -> None:
     done = subprocess.run(
-        ["sh", "-c", f'"$0" -m elks_mcp {command} {closed}', sys.executable],
+        ["/bin/sh", "-c", f'"$0" -m elks_mcp {command} {closed}', sys.executable],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ELKS_STATE_DIR": str(tmp_path)},
         input="",
         capture_output=True,

@@ -9,7 +9,7 @@ from elks_mcp.domain.periods import explain_impossible, parse_moment
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import InvalidInput
-from elks_mcp.runtime.clock import in_zone
+from elks_mcp.runtime.clock import in_zone, parse_zone
 
 NIGHT_BEGINS, NIGHT_ENDS = 21, 8
 """Hours by the recipient's clock."""
@@ -132,10 +132,10 @@ def _find_next_morning(local: datetime) -> datetime:
     return datetime.combine(day, time(NIGHT_ENDS), local.tzinfo).astimezone(UTC)
 
 
-def _read_zone(name: str) -> ZoneInfo:
+def _read_zone(name: str) -> tzinfo:
     try:
-        return ZoneInfo(name.strip())
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return parse_zone(name)
+    except ValueError:
         raise InvalidInput(
             f"The time zone cannot be {name[:40]!r}.",
             hint="Write a zone as Europe/Stockholm, or leave it out.",

@@ -46,6 +46,27 @@ def in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
         return moment
 
 
+_NOT_PLACES = ("right/", "posix/", "Factory", "localtime", "posixrules")
+"""Files of a zone database that are no zones: with leap seconds, or what the machine happens to use."""
+
+
+def parse_zone(name: str) -> tzinfo:
+    """Return the time zone with an IANA name, as `Europe/Stockholm`.
+
+    Raises:
+        ValueError: there is no such zone, or the machine has no zone database.
+    """
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  (only needed where a zone is named)
+
+    try:
+        zone = ZoneInfo(name.strip())
+    except (KeyError, ValueError, OSError):  # unknown, not a name, or a directory of the database
+        raise ValueError(f"{name!r} is not a time zone") from None
+    if name.strip().startswith(_NOT_PLACES):
+        raise ValueError(f"{name!r} is not a time zone")
+    return zone
+
+
 class Clock:
     """The machine's clock."""
 
