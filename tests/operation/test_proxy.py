@@ -5,15 +5,21 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import anyio
 import httpx2
 import pytest
 
-from tests.support.connecting import PHONE, come_true
+from elks_mcp.sandbox import Sandbox
+from tests.support.clocks import ManualClock
+from tests.support.connecting import ERAS, PHONE, Era, Person, call, come_true, data, until
 from tests.support.web import Site, http_client
 from tests.test_deploy import DEPLOY
 from tests.web.test_replicas import replicas
@@ -53,24 +59,78 @@ async def status_of(http: httpx2.AsyncClient, url: str, **headers: str) -> int:
         return 0
 
 
+class Proxied(NamedTuple):
+    """Two replicas behind Caddy; `outside` is the first of them by Caddy's address."""
+
+    box: Sandbox
+    one: Site
+    two: Site
+    outside: Site
+    token: str
+
+    @property
+    def waiting_count(self) -> int:
+        """The number of calls that wait for a text."""
+        return self.one.app.replies.waiting_count + self.two.app.replies.waiting_count
+
+
+@asynccontextmanager
+async def behind_caddy(database: str, folder: Path) -> AsyncIterator[Proxied]:
+    """Run two replicas, whose clock stands still, and Caddy in front of them."""
+    async with replicas(database, ManualClock()) as (box, one, two), http_client() as http:
+        token = await one.token("assistant")
+        with caddy(folder, one, two) as address:
+
+            async def is_ready() -> bool:
+                has_started = "serving initial configuration" in (folder / "caddy.log").read_text("utf-8")
+                return has_started and await status_of(http, f"{address}/mcp") == 401
+
+            await come_true(is_ready)
+            yield Proxied(box, one, two, replace(one, url=address), token)
+
+
 @pytest.mark.anyio
 async def test_caddy_publishes_the_protocol_and_keeps_the_rest_inside(
     postgres_database: str, tmp_path: Path
 ) -> None:
-    async with replicas(postgres_database) as (_, one, two), http_client() as http:
-        token = await one.token("assistant")
-        with caddy(tmp_path, one, two) as address:
+    async with behind_caddy(postgres_database, tmp_path) as proxied, http_client() as http:
+        address, bearer = proxied.outside.url, f"Bearer {proxied.token}"
+        for path in ("metrics", "healthz", "readyz", "readyz?verbose", ""):
+            assert await status_of(http, f"{address}/{path}", authorization=bearer) == 404, path
+        audio = await http.get(f"{address}/audio/x")
+        assert (audio.status_code, audio.headers["cache-control"]) == (404, "private"), "from a replica"
 
-            async def is_ready() -> bool:
-                has_started = "serving initial configuration" in (tmp_path / "caddy.log").read_text("utf-8")
-                return has_started and await status_of(http, f"{address}/mcp") == 401
 
-            await come_true(is_ready)
-            for path in ("metrics", "healthz", "readyz", "readyz?verbose", ""):
-                bearer = f"Bearer {token}"
-                assert await status_of(http, f"{address}/{path}", authorization=bearer) == 404, path
-            audio = await http.get(f"{address}/audio/x")
-            assert (audio.status_code, audio.headers["cache-control"]) == (404, "private"), "from a replica"
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_person_at_a_client_behind_caddy_is_asked_while_the_call_goes_on(
+    postgres_database: str, tmp_path: Path, era: Era
+) -> None:
+    """In the older era the question is an event in the stream of the answer, which has not ended then."""
+    person = Person("accept")
+    async with (
+        behind_caddy(postgres_database, tmp_path) as proxied,
+        proxied.outside.client(era, person, token=proxied.token) as client,
+    ):
+        sent = await call(client, "send_sms", to=PHONE, message="Hej från Växjö 🎉", dryRun=False)
+        assert data(sent)["status"] == "sent"
+        assert len(person.questions) == len(proxied.box.accepted) == 1
+
+
+@pytest.mark.anyio
+async def test_a_client_behind_caddy_that_leaves_cancels_its_call(
+    postgres_database: str, tmp_path: Path
+) -> None:
+    async with behind_caddy(postgres_database, tmp_path) as proxied:
+        with anyio.CancelScope() as stay:
+            async with (
+                proxied.outside.client(token=proxied.token) as client,
+                anyio.create_task_group() as calls,
+            ):
+                calls.start_soon(partial(call, client, "wait_for_reply"))
+                await until(lambda: proxied.waiting_count == 1)
+                stay.cancel()
+        await until(lambda: proxied.waiting_count == 0)
 
 
 def test_caddy_accepts_its_file() -> None:
