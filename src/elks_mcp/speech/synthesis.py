@@ -76,14 +76,15 @@ async def speak(command: Sequence[str], text: str, clock: Clock) -> AudioClip:
 
 
 async def _run(command: Sequence[str], text: bytes) -> bytes:
-    process = await anyio.open_process(
-        [*command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=build_environment(os.environ),
-        start_new_session=True,  # a group of its own, so that what it starts ends with it
-    )
+    with anyio.CancelScope(shield=True):  # a start that is cancelled would leave what the program has started
+        process = await anyio.open_process(
+            [*command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=build_environment(os.environ),
+            start_new_session=True,  # a group of its own, so that what it starts ends with it
+        )
     has_ended = False
     try:
         async with anyio.create_task_group() as tasks:
