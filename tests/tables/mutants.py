@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant(
         "no quiet period",
         "store/doubts.py",
-        (("read_at < row.changed_at + quiet:", "read_at < row.changed_at:"),),
+        (("read_at < quiet_until:", "read_at < row.changed_at:"),),
         STORE,
         "two_late_readings and sqlite",
     ),
@@ -71,9 +71,9 @@ MUTANTS = (
         "one reading is enough",
         "store/doubts.py",
         (
-            ("if row.absent_at is None:", "if row.absent_at is None and not quiet:"),
+            ("if row.absent_at is None:", "if row.absent_at is None and not pause:"),
             (
-                "elif read_at < row.absent_at + _pause_between(quiet):",
+                "elif read_at < row.absent_at + pause:",
                 "elif row.absent_at and read_at < row.absent_at:",
             ),
         ),

@@ -61,9 +61,9 @@ def parse_zone(name: str) -> tzinfo:
     try:
         zone = ZoneInfo(name.strip())
     except (KeyError, ValueError, OSError):  # unknown, not a name, or a directory of the database
-        raise ValueError(f"{name!r} is not a time zone") from None
+        raise ValueError(name) from None
     if name.strip().startswith(_NOT_PLACES):
-        raise ValueError(f"{name!r} is not a time zone")
+        raise ValueError(name)
     return zone
 
 

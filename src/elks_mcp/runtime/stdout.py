@@ -1,4 +1,4 @@
-"""Keeps standard output for the protocol, even if a library prints to it or it was closed at the start."""
+"""Keeps standard output for the protocol, even if a library prints to it."""
 
 import os
 import sys

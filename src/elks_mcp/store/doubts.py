@@ -170,7 +170,7 @@ def _limit(tx: Tx, row: Row[Any], verdict: Verdict | None) -> Verdict | None:
 def _find_end_of_quiet(row: Row[Any], skew: timedelta, quiet: timedelta) -> datetime:
     """Return when the quiet period is over, by the database's clock and by 46elks'.
 
-    Two clocks, because one that is set forward would end the period at once.
+    Two clocks, because one that is set forward would end the period immediately.
     """
     by_database: datetime = row.changed_at + quiet
     if row.provider_attempted_at is None:
