@@ -2,21 +2,24 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
+import anyio
 import httpx2
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from elks_mcp.inbound.call_addresses import AudioName, build_audio_path
-from elks_mcp.speech.audio_files import AudioClip, read_wav
+from elks_mcp.speech.audio_files import MOST_AUDIO_BYTES, AudioClip, read_wav
 from elks_mcp.store.calls import StoredAudio
+from elks_mcp.web.connections import LEAVES_WITHIN
 from tests.support.audio import a_wav
 from tests.support.call_cases import calling_site, making_call, rings
 from tests.support.clocks import ManualClock
-from tests.support.connecting import PHONE, until
+from tests.support.connecting import PHONE, new_box, until
 from tests.support.stores import failing
-from tests.support.web import Site, http_client
+from tests.support.web import Site, http_client, site
 from tests.support.webhook_cases import webhook_site
 
 pytestmark = pytest.mark.anyio
@@ -37,11 +40,13 @@ async def keep(served: Site, clip: AudioClip) -> None:
     await store.calls.keep_audio(clip.digest, StoredAudio(clip.content, clip.format))
 
 
-async def address(served: Site, time: timedelta = timedelta(minutes=5), audio_format: str = "wav") -> str:
+async def address(
+    served: Site, time: timedelta = timedelta(minutes=5), audio_format: str = "wav", clip: AudioClip = CLIP
+) -> str:
     """Return an address of the audio, as a call has one."""
     hasher = await served.app.storage.find_hasher()
     until_then = served.app.clock.now() + time
-    return f"{served.url}{build_audio_path(hasher, AudioName(CLIP.digest, audio_format), until_then)}"
+    return f"{served.url}{build_audio_path(hasher, AudioName(clip.digest, audio_format), until_then)}"
 
 
 async def ask(url: str, method: str = "GET") -> httpx2.Response:
@@ -136,3 +141,55 @@ async def test_a_phone_plays_exactly_what_was_spoken_at_an_address_of_its_own() 
         assert sound.content_type == "audio/wav"
         box.calls.hang_up(made)
     assert made.to == PHONE
+
+
+LONGEST = AudioClip(bytes(MOST_AUDIO_BYTES), "wav", 60)
+
+
+@asynccontextmanager
+async def slow_reader(
+    clock: ManualClock, connections: int = 4096
+) -> AsyncIterator[tuple[Site, BufferedByteReceiveStream]]:
+    """Connect a client that has read the beginning of an answer, which the program has given whole."""
+    async with site(new_box(), connections=connections, connection_clock=clock, limits={}) as served:
+        await keep(served, LONGEST)
+        url = await address(served, clip=LONGEST)
+        host, _, port = served.url.removeprefix("http://").partition(":")
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            await stream.send(f"GET {url.removeprefix(served.url)} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode())
+            reader = BufferedByteReceiveStream(stream)
+            assert (await reader.receive_until(b"\r\n\r\n", 1000)).startswith(b"HTTP/1.1 200 OK")
+            await until(lambda: served.under_way == 0)
+            yield served, reader
+
+
+async def read_body(stream: BufferedByteReceiveStream) -> int:
+    """Read until the answer is whole or the connection ends; return how many bytes came."""
+    count = 0
+    with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+        while count < MOST_AUDIO_BYTES:
+            count += len(await stream.receive())
+    return count
+
+
+async def test_audio_that_is_fetched_slowly_arrives_whole() -> None:
+    clock = ManualClock()
+    async with slow_reader(clock) as (_, stream):
+        clock.advance(LEAVES_WITHIN - timedelta(seconds=1))
+        assert await read_body(stream) == MOST_AUDIO_BYTES
+
+
+async def test_a_reader_that_stands_still_loses_its_connection() -> None:
+    clock = ManualClock()
+    async with slow_reader(clock) as (_, stream):
+        clock.advance(LEAVES_WITHIN)
+        assert await read_body(stream) < MOST_AUDIO_BYTES
+
+
+async def test_with_too_many_connections_one_whose_answer_is_leaving_is_not_the_first_to_go() -> None:
+    async with slow_reader(ManualClock(), connections=2) as (served, stream), http_client() as other:
+        for _ in range(2):
+            async with http_client() as another:
+                assert (await another.get(f"{served.url}/healthz")).status_code == 200
+                assert (await other.get(f"{served.url}/healthz")).status_code == 200
+        assert await read_body(stream) == MOST_AUDIO_BYTES
