@@ -36,6 +36,7 @@ from tests.support.stores import (
     WorldBackend,
     allow,
     claim_one,
+    failing,
     on_both_databases,
     place_one,
     read_rows,
@@ -367,3 +368,23 @@ async def test_p7_contacts_that_cannot_be_read_keep_a_batch_from_being_resumed_a
         with pytest.raises(Misconfigured, match=r"gone\.vcf"):
             await starts.resume(store, batch)
         assert (await shop.batches.get(batch.id)).counts == {PAUSED: 10}
+
+
+async def test_a_batch_that_costs_more_than_approved_is_paused_although_the_store_failed_meanwhile(
+    location: StateLocation,
+) -> None:
+    """The failure ends neither the worker nor the server."""
+    async with open_shop(location) as shop:
+        faults = shop.backend.world.box.faults
+        faults.inject(Fault.WRONG_COST, method="POST", path="/sms", dryrun=False, cost=9999)
+
+        async def is_met() -> bool:
+            return fault.met > 0
+
+        with failing(await shop.backend.storage.open(), "UPDATE batches SET paused_at") as fault:
+            batch = await shop.plan_and_start(TEN)
+            await shop.backend.pass_until(is_met)
+        ended = await shop.pass_until_ended(batch)
+        assert ended.state is BatchState.PAUSED
+        assert "46elks charged 0.99" in ended.pause_reason
+        assert "approved at 0.52 SEK" in ended.pause_reason

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from elks_mcp.domain.orders import Claim, Order
@@ -81,8 +82,7 @@ class Attempts:
         if order and order.is_overcharged:
             log.warning("46elks charged %s for %s and had quoted %s", order.cost, order.id, order.price)
             if order.batch_id:
-                why = f"46elks charged {order.cost} for a text that was approved at {order.price}."
-                await store.batches.pause(order.batch_id, why)
+                await self._record(partial(_pause_batch, store, order.batch_id, order))
         return order
 
     async def probe(self, store: "Store", reason: PauseReason) -> None:
@@ -164,3 +164,9 @@ class Attempts:
                 log.exception("The outcome of a text cannot be recorded")
                 break
         return None
+
+
+async def _pause_batch(store: "Store", batch_id: str, order: Order) -> Order:
+    why = f"46elks charged {order.cost} for a text that was approved at {order.price}."
+    await store.batches.pause(batch_id, why)
+    return order
