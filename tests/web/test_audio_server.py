@@ -147,11 +147,9 @@ LONGEST = AudioClip(bytes(MOST_AUDIO_BYTES), "wav", 60)
 
 
 @asynccontextmanager
-async def slow_reader(
-    clock: ManualClock, connections: int = 4096
-) -> AsyncIterator[tuple[Site, BufferedByteReceiveStream]]:
+async def slow_reader(clock: ManualClock) -> AsyncIterator[BufferedByteReceiveStream]:
     """Connect a client that has read the beginning of an answer, which the program has given whole."""
-    async with site(new_box(), connections=connections, connection_clock=clock, limits={}) as served:
+    async with site(new_box(), connection_clock=clock) as served:
         await keep(served, LONGEST)
         url = await address(served, clip=LONGEST)
         host, _, port = served.url.removeprefix("http://").partition(":")
@@ -160,7 +158,7 @@ async def slow_reader(
             reader = BufferedByteReceiveStream(stream)
             assert (await reader.receive_until(b"\r\n\r\n", 1000)).startswith(b"HTTP/1.1 200 OK")
             await until(lambda: served.under_way == 0)
-            yield served, reader
+            yield reader
 
 
 async def read_body(stream: BufferedByteReceiveStream) -> int:
@@ -174,22 +172,13 @@ async def read_body(stream: BufferedByteReceiveStream) -> int:
 
 async def test_audio_that_is_fetched_slowly_arrives_whole() -> None:
     clock = ManualClock()
-    async with slow_reader(clock) as (_, stream):
+    async with slow_reader(clock) as stream:
         clock.advance(LEAVES_WITHIN - timedelta(seconds=1))
         assert await read_body(stream) == MOST_AUDIO_BYTES
 
 
 async def test_a_reader_that_stands_still_loses_its_connection() -> None:
     clock = ManualClock()
-    async with slow_reader(clock) as (_, stream):
+    async with slow_reader(clock) as stream:
         clock.advance(LEAVES_WITHIN)
         assert await read_body(stream) < MOST_AUDIO_BYTES
-
-
-async def test_with_too_many_connections_one_whose_answer_is_leaving_is_not_the_first_to_go() -> None:
-    async with slow_reader(ManualClock(), connections=2) as (served, stream), http_client() as other:
-        for _ in range(2):
-            async with http_client() as another:
-                assert (await another.get(f"{served.url}/healthz")).status_code == 200
-                assert (await other.get(f"{served.url}/healthz")).status_code == 200
-        assert await read_body(stream) == MOST_AUDIO_BYTES

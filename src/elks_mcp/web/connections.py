@@ -19,7 +19,7 @@ HEAD_WITHIN = timedelta(seconds=10)
 """Time for the head of a request, from the connection or the previous response on."""
 
 LEAVES_WITHIN = timedelta(minutes=2)
-"""Time for an answer to leave when its reader is slow, as for 4 MB of audio at 35 kB a second."""
+"""Time for the rest of a response to leave if its reader is slow: 4 MB of audio at 35 kB a second."""
 
 _SOFT_LIMITS = (65_536, 10_240)
 """Soft limits to try, in this order. Some versions of macOS refuse more than 10,240."""
@@ -69,11 +69,9 @@ class Connection(H11Protocol):
         self._timer: Timer | None = None
         self._wait_for_head()
         if len(self.connections) > self.config.most_connections:
-            # Only connections without a request are closed, which may be this one; if possible, none with an
-            # answer that is still leaving.
+            # Only connections without a request are closed; that may be this one.
             longest = next(iter(self.config.waiting))
-            idle = (each for each in self.config.waiting if not each.unsent)
-            next(idle, longest).close_idle()
+            longest.close_idle()
 
     def data_received(self, data: bytes) -> None:
         """Parse the data. A request begins once its head is complete."""
@@ -98,11 +96,6 @@ class Connection(H11Protocol):
         self.transport.abort()
 
     @property
-    def unsent(self) -> int:
-        """The bytes of an answer that have not left yet."""
-        return self.transport.get_write_buffer_size()
-
-    @property
     def _has_request(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
@@ -110,7 +103,10 @@ class Connection(H11Protocol):
     def _wait_for_head(self) -> None:
         self._stop_waiting()
         self.config.waiting[self] = None
-        within = LEAVES_WITHIN if self.unsent else HEAD_WITHIN
+        is_leaving = (
+            self.transport.get_write_buffer_size() > 0
+        )  # closing drops the bytes that are not sent yet
+        within = LEAVES_WITHIN if is_leaving else HEAD_WITHIN
         self._timer = self.config.clock.call_later(within, self.close_idle)
 
     def _stop_waiting(self) -> None:
