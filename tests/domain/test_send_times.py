@@ -198,6 +198,7 @@ def test_a_time_of_day_and_an_offset_that_do_not_exist_are_refused_for_that() ->
         "/etc/localtime",
         "localtime",
         "right/Europe/Stockholm",
+        "Right/Europe/Stockholm",
         "posix/Europe/Stockholm",
         "Factory",
         "+01:00",

@@ -46,25 +46,28 @@ def in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
         return moment
 
 
-_NOT_PLACES = ("right/", "posix/", "Factory", "localtime", "posixrules")
-"""Files of a zone database that are no zones: with leap seconds, or what the machine happens to use."""
+_NOT_PLACES = ("right/", "posix/", "factory", "localtime", "posixrules")
+"""Files of a zone database that are not the zone of a place, in lower case: some file systems ignore case.
+
+Those in `right/` count leap seconds; `localtime` is the zone of the machine.
+"""
 
 
 def parse_zone(name: str) -> tzinfo:
     """Return the time zone with an IANA name, as `Europe/Stockholm`.
 
     Raises:
-        ValueError: there is no such zone, or the machine has no zone database.
+        ValueError: the zone is unknown, or the machine has no zone database.
     """
     from zoneinfo import ZoneInfo  # noqa: PLC0415  (only needed where a zone is named)
 
+    name = name.strip()
+    if name.casefold().startswith(_NOT_PLACES):
+        raise ValueError(name)
     try:
-        zone = ZoneInfo(name.strip())
+        return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown, not a name, or a directory of the database
         raise ValueError(name) from None
-    if name.strip().startswith(_NOT_PLACES):
-        raise ValueError(name)
-    return zone
 
 
 class Clock:
