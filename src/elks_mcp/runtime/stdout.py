@@ -9,10 +9,10 @@ _OUT, _ERR = 1, 2
 
 
 def open_closed_streams() -> None:
-    """Let the standard streams that were closed at the start lead nowhere. Call this first.
+    """Open the null device for each standard stream that is closed. Call this first.
 
-    Otherwise the next file that is opened has the number of the closed stream, as a database would that
-    standard output is then written into.
+    Otherwise the next file that is opened gets the number of the closed stream. If that file is the
+    database, standard output is written into it.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # the lowest free number is opened
         if getattr(sys, name) is None:

@@ -76,7 +76,7 @@ async def speak(command: Sequence[str], text: str, clock: Clock) -> AudioClip:
 
 
 async def _run(command: Sequence[str], text: bytes) -> bytes:
-    with anyio.CancelScope(shield=True):  # a start that is cancelled would leave what the program has started
+    with anyio.CancelScope(shield=True):  # cancelling the start would leave the program's children running
         process = await anyio.open_process(
             [*command],
             stdin=subprocess.PIPE,
