@@ -70,6 +70,13 @@ def parse_zone(name: str) -> tzinfo:
         raise ValueError(name) from None
 
 
+def list_zones() -> set[str]:
+    """Return the names of all time zones, which is none if the machine has no zone database."""
+    from zoneinfo import available_timezones  # noqa: PLC0415  (only needed if a zone is unknown)
+
+    return {each for each in available_timezones() if not each.casefold().startswith(_NOT_PLACES)}
+
+
 class Clock:
     """The machine's clock."""
 

@@ -27,7 +27,7 @@ from elks_mcp.domain.text import find_unsendable
 from elks_mcp.domain.toolsets import ALL_TOOLSETS, Toolset
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.addresses import Networks, is_loopback
-from elks_mcp.runtime.clock import parse_zone
+from elks_mcp.runtime.clock import list_zones, parse_zone
 from elks_mcp.runtime.text_encoding import Undecodable, decode_text
 from elks_mcp.runtime.validation import is_empty_word
 from elks_mcp.settings.problems import Unreadable
@@ -245,15 +245,13 @@ def read_hosts(value: object) -> tuple[str, ...]:
 
 def read_time_zone(value: object) -> tzinfo:
     """Return the time zone with this IANA name; UTC needs no time zone database."""
-    from zoneinfo import available_timezones  # noqa: PLC0415  (only needed for this setting)
-
     name = str(value).strip()
     if name.upper() == "UTC":
         return UTC
     try:
         return parse_zone(name)
     except ValueError:
-        known = available_timezones()
+        known = list_zones()
     if not known:
         raise Unreadable(
             "this machine has no time zone database; install the package tzdata, or unset this setting to "
