@@ -348,6 +348,7 @@ async def test_p4_a_scheduled_text_can_be_in_doubt_and_become_unknown(
         assert await take_missed(store) == []
         assert await store.schedule.list_missed(AT, "") == [unknown]
         await OrderAdmin(store.database).resolve(claim.order_id, sent=False)
+        clock.advance(2 * SECOND)
         assert [state for _, state, _ in await take_missed(store)] == [OrderState.CANCELLED]
 
 

@@ -222,6 +222,24 @@ async def test_p5_a_lowered_cap_applies_to_scheduled_texts(
         assert (missed.state, missed.status_reason) == (OrderState.CANCELLED, f"{2 * PRICE} is spent.")
 
 
+async def test_missed_texts_are_looked_for_once_a_second_for_each_caller(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+
+        async def count_missed() -> list[int]:
+            return [len(await store.schedule.take_unreported(caller)) for caller in ("", "somebody else")]
+
+        await place(store, 1, Text(HOUR, PRICE))
+        clock.advance(HOUR + DAY)
+        assert await count_missed() == [0, 0]
+        assert len(await store.schedule.expire_missed()) == 1
+        clock.advance(SECOND)
+        assert await count_missed() == [0, 0]
+        clock.advance(MOMENT)
+        assert await count_missed() == [1, 0]
+
+
 @on_both_databases
 async def test_p5_scheduled_texts_are_not_spent_yet_and_earlier_ones_count_after_the_clock_is_set_back(
     location: StateLocation, clock: ManualClock

@@ -7,13 +7,14 @@ An order is never queued before its send time, by the database's clock, and neve
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, update
 
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import CANCELLED_BY_CALLER, Draft, Finding, Order, OrderState
+from elks_mcp.runtime.clock import Deadline
 from elks_mcp.store.approval import let_wait
 from elks_mcp.store.batch_pauses import pause_batch, pause_if_refused
 from elks_mcp.store.db.changes import WAS_CANCELLED, alter, close
@@ -24,6 +25,7 @@ from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing
 
 _MISSED = "It was too late to send it: no server that may send was running in time, or 46elks did not answer."
+_LOOKS_AGAIN_AFTER = timedelta(seconds=1)
 _MOST_RELEASED = 500
 """The most orders that are released with one transaction."""
 
@@ -58,6 +60,8 @@ class Schedule:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._looks_again: dict[str, Deadline] = {}
+        """For each caller without unreported orders, until when they are not looked for."""
 
     @reading
     def list_due(self, tx: Tx, skipped: int = 0) -> list[DueOrder]:
@@ -160,9 +164,15 @@ class Schedule:
     async def take_unreported(self, caller: str) -> list[Order]:
         """Return the caller's orders that were not sent at their time, each once.
 
-        Nothing is locked if there are none.
+        Nothing is locked if there are none, and then nothing is read for a second: every call of a tool asks.
         """
-        return await self._take_unreported(caller) if await self._has_unreported(caller) else []
+        until = self._looks_again.get(caller)
+        if until and not until.has_passed:
+            return []
+        if await self._has_unreported(caller):
+            return await self._take_unreported(caller)
+        self._looks_again[caller] = Deadline(self._database.clock, _LOOKS_AGAIN_AFTER)
+        return []
 
     @reading
     def _has_unreported(self, tx: Tx, caller: str) -> bool:

@@ -137,7 +137,7 @@ class Database:
         self._engine = engine = open_engine(location)
         self._statements = without_lock(engine, location)
         self._kept: dict[Engine, list[Connection]] = {self._engine: [], self._statements: []}
-        self._clock = clock
+        self.clock = clock or Clock()
         self.is_postgres = engine.dialect.name == "postgresql"
         self.knows_time = bool(clock) or not self.is_postgres
         self._threads = anyio.CapacityLimiter(_CONNECTIONS if self.is_postgres else 1)
@@ -223,7 +223,7 @@ class Database:
     def tell_time(self, tx: Tx, moment: datetime | None = None) -> datetime:
         """Return the time of the given clock, of this machine (SQLite), or of PostgreSQL."""
         if self.knows_time:
-            return (self._clock or Clock()).now()
+            return self.clock.now()
         moment = moment or tx.execute(_NOW).scalar_one()
         return moment.astimezone(UTC)
 
