@@ -43,6 +43,8 @@ def cleaned(text: str) -> str:
     Indic scripts are removed, as are the tags that make a black flag the flag of Scotland. Accents
     after the 30th on one letter are removed as well. Cleaning a text twice changes nothing.
     """
+    if text.isascii() and text.isprintable():  # most names, numbers and ids
+        return text
     return normalize("NFC", re.sub(_INVISIBLE_OR_PICTURE, r"\g<picture>", _with_plain_breaks(text)))
 
 

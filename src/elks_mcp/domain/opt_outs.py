@@ -94,6 +94,7 @@ _JOINED = re.compile(f"(?:{_STOP.pattern})+")
 _ANYWHERE = STRONG - {"stop", "stopp"}
 """Words that occur in no ordinary sentence."""
 
+_VERBS = STRONG | CEASE | CANCEL | {"slutar", "end", "quit"}
 _AROUND = COURTESY | POINTING | LINKING | TEXTS
 
 
@@ -106,14 +107,15 @@ def _find(text: str) -> _Match | None:
     words = _read_words(text)
     if "".join(words) in START:
         return _Match(OptWord.START)
-    lines = [read for line in text.splitlines() if (read := _read_words(line))]
-    return _find_clear(words, lines) or _find_likely(text)
+    return _find_clear(text, words) or _find_likely(text)
 
 
-def _find_clear(words: list[str], lines: list[list[str]]) -> _Match | None:
+def _find_clear(text: str, words: list[str]) -> _Match | None:
     """Return the match of a text that is clear as a whole, or by its first line."""
-    if found := _judge_clear(words) or _judge_clear(_without_signature(words)):
+    unsigned = _without_signature(words)
+    if found := _judge_clear(words) or (_judge_clear(unsigned) if unsigned is not words else None):
         return found
+    lines = _read_lines(text.splitlines())
     while len(lines) > 1 and COURTESY.issuperset(lines[0]):
         lines = lines[1:]
     if len(lines) < 2:  # noqa: PLR2004
@@ -123,15 +125,20 @@ def _find_clear(words: list[str], lines: list[list[str]]) -> _Match | None:
     return first if first and (is_signature or not first.may_be_answer) else None
 
 
+def _read_lines(lines: list[str]) -> list[list[str]]:
+    """Return the words of each line that has any; nothing for a single line."""
+    return [words for line in lines if (words := _read_words(line))] if len(lines) > 1 else []
+
+
 def _judge_clear(words: list[str]) -> _Match | None:
     joined = "".join(words)
     if _JOINED.fullmatch(joined):  # `S T O P`, `stopstop`, `Nej tack, sluta`
         return _Match(OptWord.STOP, may_be_answer=not _names_law(words))
     stops = [each for each in words if _is_stop(each)]
-    around = [each for each in words if not (_is_stop(each) or each.isdigit())]
-    if not stops or not _AROUND.issuperset(around):
+    if not stops:
         return None
-    return _judge_around(stops, set(around))
+    around = {each for each in words if not each.isdigit()}.difference(stops)
+    return _judge_around(stops, around) if around <= _AROUND else None
 
 
 def _judge_around(stops: list[str], around: set[str]) -> _Match | None:
@@ -199,9 +206,8 @@ def _is_strong(word: str) -> bool:
 
 def _is_about_texts(words: list[str]) -> bool:
     """Return whether an opt-out word comes right before a word about texts, without a negation."""
-    verbs = STRONG | CEASE | CANCEL | {"slutar", "end", "quit"}
     return any(
-        word in verbs
+        word in _VERBS
         and not _is_negated(words, at)
         and not TEXTS.isdisjoint(words[at + 1 : at + 1 + _TEXT_WORD_WITHIN])
         and not (NOT_AFTER - {"the", "a", "an"}).intersection(words[at + 1 : at + 2])
@@ -259,14 +265,19 @@ def _explains_how(words: list[str]) -> bool:
 
 def _read_words(text: str) -> list[str]:
     """Return the words of a text in lower case without accents; known phrases become one word."""
-    # Emoji first, since some of them decompose into letters, such as ™ and ℹ️.
-    plain = "".join(" " if unicodedata.category(char) == "So" else char for char in _EMOJI.sub(" ", text))
-    decomposed = normalize("NFKD", plain).casefold()
-    words = re.findall(r"[^\W_]+", "".join(char for char in decomposed if not _is_ignored(char)))
+    words = re.findall(r"[^\W_]+", text.lower() if text.isascii() else _fold(text))
     spaced = f" {' '.join(words)} "
     for phrase, word in PHRASES.items():
         spaced = spaced.replace(f" {phrase} ", f" {word} ")
     return spaced.split()
+
+
+def _fold(text: str) -> str:
+    """Return a text in lower case, without accents, invisible characters and emoji."""
+    # Emoji first, since some of them decompose into letters, such as ™ and ℹ️.
+    plain = "".join(" " if unicodedata.category(char) == "So" else char for char in _EMOJI.sub(" ", text))
+    decomposed = normalize("NFKD", plain).casefold()
+    return "".join(char for char in decomposed if not _is_ignored(char))
 
 
 _EMOJI = re.compile("[^a-zA-Z]\ufe0f")

@@ -93,7 +93,7 @@ def named(char: str) -> str:
 
 
 def _with_ascii_digits(text: str) -> str:
-    return "".join(map(_to_ascii_digit, text))
+    return text if text.isascii() else "".join(map(_to_ascii_digit, text))
 
 
 def _to_ascii_digit(char: str) -> str:
