@@ -20,7 +20,6 @@ from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import NEVER_SENT, OrderState
 from elks_mcp.domain.phone import is_e164
 from elks_mcp.store.alert_ending import acknowledge
-from elks_mcp.store.arrivals import find_stored
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import shifted
 from elks_mcp.store.db.schema import alert_attempts, alerts, orders
@@ -39,23 +38,22 @@ code of an alert was not written for an earlier one.
 """
 
 
-def record_acknowledgements(tx: Tx, messages: Iterable[Message], caused: Collection[str]) -> None:
-    """Record which of these texts acknowledge an alert. Call this before they are stored.
+def record_acknowledgements(
+    tx: Tx, messages: Iterable[Message], stored: Collection[str], caused: Collection[str]
+) -> None:
+    """Record which of these texts acknowledge an alert.
 
-    `messages`: in the order in which they were written. `caused`: the ids of those that the account may have
-    sent itself.
+    `messages`: in the order in which they were written. `stored`: the ids of those that were received before.
+    `caused`: the ids of those that the account may have sent itself.
     """
     codes = {
         each.id: code
         for each in messages
         if each.direction is Direction.INBOUND and each.id not in caused and is_e164(each.sender)
-        if (code := find_code(each.text or ""))
+        if each.id not in stored and (code := find_code(each.text or ""))
     }
-    if not codes:
-        return
-    stored = find_stored(tx, codes)
     for each in messages:
-        if each.id in codes and each.id not in stored:
+        if each.id in codes:
             _record_code(tx, tx.hasher.number(each.sender), codes[each.id], each.created_at)
 
 

@@ -4,7 +4,20 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from elks_mcp.domain.conversation import follows
 from elks_mcp.domain.models import Direction, Message
@@ -175,24 +188,35 @@ def _parse(row: Row[Any]) -> Arrival:
     return Arrival(row.position, row.message_id, row.sender_hash, row.received_at, row.is_known)
 
 
-def record_arrivals(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
-    """Record which texts were received, each once, the oldest first."""
+def record_arrivals(
+    tx: Tx, messages: Iterable[Message], stored: Collection[str], self_caused: Collection[str]
+) -> None:
+    """Record which texts were received, each once, the oldest first.
+
+    `stored`: the ids of those that are recorded already. `self_caused`: those that the account may have sent.
+    """
     since = tx.now - ARRIVALS_KEPT
     inbound = {each.id: each for each in messages if each.direction is Direction.INBOUND}
-    recent = {id_: at for id_, each in inbound.items() if (at := each.created_at or tx.now) > since}
+    recent = {
+        id_: at
+        for id_, each in inbound.items()
+        if id_ not in stored and (at := each.created_at or tx.now) > since
+    }
     if not recent:
         return
-    for id_ in find_stored(tx, recent):
-        del recent[id_]
     rows = [
         _build(tx, inbound[id_], at, position) | {"self_caused": id_ in self_caused}
         for position, (id_, at) in enumerate(sorted(recent.items(), key=_by_time), _last(tx) + 1)
     ]
-    if rows:
-        tx.execute(insert(arrivals), rows)
-        account = update(accounts).where(accounts.c.id == tx.account_id)
-        tx.execute(account.values(last_arrival=rows[-1]["position"]))
-        tx.announce()
+    tx.execute(_INSERT, rows)
+    tx.execute(_COUNT, {"account": tx.account_id, "position": rows[-1]["position"]})
+    tx.announce()
+
+
+_INSERT = insert(arrivals)
+_COUNT = (
+    update(accounts).where(accounts.c.id == bindparam("account")).values(last_arrival=bindparam("position"))
+)
 
 
 def delete_old_arrivals(tx: Tx) -> None:
@@ -206,9 +230,14 @@ def find_stored(tx: Tx, ids: Iterable[str]) -> dict[str, bool]:
 
     The query does not name the account: a PostgreSQL without statistics would then read all its rows.
     """
-    columns = arrivals.c.message_id, arrivals.c.account_id, arrivals.c.self_caused
-    rows = tx.all(select(*columns).where(arrivals.c.message_id.in_(ids)))
+    wanted = [*ids]
+    rows = tx.execute(_STORED, {"ids": wanted}) if wanted else ()
     return {row.message_id: row.self_caused for row in rows if row.account_id == tx.account_id}
+
+
+_STORED = select(arrivals.c.message_id, arrivals.c.account_id, arrivals.c.self_caused).where(
+    arrivals.c.message_id.in_(bindparam("ids"))
+)
 
 
 def _by_time(item: tuple[str, datetime]) -> tuple[datetime, str]:

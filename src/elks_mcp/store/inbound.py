@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from sqlalchemy import and_, delete, insert, select, update
 
-from elks_mcp.domain.models import Message
+from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import OrderState, Receipt, Report
 from elks_mcp.store.acknowledgements import record_acknowledgements
-from elks_mcp.store.arrivals import record_arrivals
+from elks_mcp.store.arrivals import find_stored, record_arrivals
 from elks_mcp.store.db.changes import accept, alter, change
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, orders, parked
@@ -116,13 +116,14 @@ class InboundStore:
 
 def _record_messages(tx: Tx, messages: tuple[Message, ...]) -> None:
     """Record what follows from messages. One that the account may have caused can only opt out."""
-    caused = find_self_caused(tx, messages)
+    stored = find_stored(tx, [each.id for each in messages if each.direction is Direction.INBOUND])
+    caused = find_self_caused(tx, messages, stored)
     in_order = sorted(messages, key=lambda each: (each.created_at or tx.now, each.id))
     words = read_new_words(tx, in_order, caused)
     record_numbers(tx, [each for each in in_order if each.id not in caused], words)
     record_opt_outs(tx, in_order, words)
-    record_acknowledgements(tx, in_order, caused)
-    record_arrivals(tx, messages, caused)
+    record_acknowledgements(tx, in_order, stored, caused)
+    record_arrivals(tx, messages, stored, caused)
 
 
 def _with_likely_times(tx: Tx, messages: Iterable[Message]) -> tuple[Message, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -207,9 +208,13 @@ def _new_row(tx: Tx, number_hash: str) -> dict[str, Any]:
 
 def _record(tx: Tx, rows: list[dict[str, Any]]) -> None:
     """Merge rows into the table: the later of latest times, the earlier of first times."""
-    if not rows:
-        return
-    insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(known_numbers)
+    if rows:
+        tx.execute(_build_merge(is_postgres=tx.is_postgres), sorted(rows, key=lambda row: row["number_hash"]))
+
+
+@cache  # building it takes longer than running it, and each batch of webhooks needs it
+def _build_merge(*, is_postgres: bool) -> Insert:
+    insert: Insert = (postgresql.insert if is_postgres else sqlite.insert)(known_numbers)
     new = insert.excluded  # type: ignore[attr-defined]
     wrote_later = or_(known_numbers.c.received_at.is_(None), known_numbers.c.received_at < new.received_at)
     wrote_later = and_(new.received_at.is_not(None), wrote_later)
@@ -222,10 +227,10 @@ def _record(tx: Tx, rows: list[dict[str, Any]]) -> None:
         "maybe_at": case((wrote_later, new.maybe_at), else_=known_numbers.c.maybe_at),
         "maybe_message_id": case((wrote_later, new.maybe_message_id), else_=known_numbers.c.maybe_message_id),
     }
-    statement = insert.on_conflict_do_update(  # type: ignore[attr-defined]
+    merge: Insert = insert.on_conflict_do_update(  # type: ignore[attr-defined]
         index_elements=[known_numbers.c.account_id, known_numbers.c.number_hash], set_=changes
     )
-    tx.execute(statement, sorted(rows, key=lambda row: row["number_hash"]))
+    return merge
 
 
 def _earlier(known: Column[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -4,15 +4,14 @@
 from such a number to one of the account's own comes back as an incoming one "from" that person.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import NEVER_SENT
-from elks_mcp.store.arrivals import find_stored
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
 
@@ -30,22 +29,20 @@ class _Sent(NamedTuple):
     """By 46elks' clock, or by the database's where that is all that is known."""
 
 
-def find_self_caused(tx: Tx, messages: Iterable[Message]) -> frozenset[str]:
+def find_self_caused(tx: Tx, messages: Iterable[Message], stored: Mapping[str, bool]) -> frozenset[str]:
     """Return the ids of incoming texts that an outgoing text of the account may have caused.
 
-    Outgoing texts are this server's orders, by whichever process, and those among `messages`.
+    Outgoing texts are this server's orders, by whichever process, and those among `messages`. `stored` says
+    of those received before whether they are among these: a later reading of history may not reach back to
+    the outgoing text.
     """
     messages = tuple(messages)
     inbound = [each for each in messages if each.direction is Direction.INBOUND]
     if not inbound:
         return frozenset()
     hashes = {each.to: tx.hasher.number(each.to) for each in inbound}
-    sent = [*_in_history(messages, hashes), *_in_orders(tx, frozenset(hashes.values()))]
+    sent = [*_in_history(messages, hashes), *_in_orders(tx, {*hashes.values()})]
     caused = {each.id for each in inbound if _has_cause(each, hashes[each.to], sent, tx)}
-    if len(caused) == len(inbound):
-        return frozenset(caused)
-    # A later reading may not reach back to the outgoing text any more.
-    stored = find_stored(tx, [each.id for each in inbound])
     return frozenset(caused | {id_ for id_, is_self_caused in stored.items() if is_self_caused})
 
 
@@ -57,16 +54,22 @@ def _in_history(messages: Iterable[Message], hashes: dict[str, str]) -> list[_Se
     ]
 
 
-def _in_orders(tx: Tx, recipients: frozenset[str]) -> list[_Sent]:
-    times = orders.c.accepted_at, orders.c.provider_attempted_at, orders.c.attempted_at
-    rows = tx.all(
-        select(orders.c.sender, orders.c.recipient_hash, *times).where(
-            orders.c.account_id == tx.account_id,
-            orders.c.recipient_hash.in_(recipients),
-            orders.c.attempted_at.is_not(None),
-            orders.c.state.not_in(NEVER_SENT),
-        )
-    )
+_TEXTED = select(
+    orders.c.sender,
+    orders.c.recipient_hash,
+    orders.c.accepted_at,
+    orders.c.provider_attempted_at,
+    orders.c.attempted_at,
+).where(
+    orders.c.account_id == bindparam("account"),
+    orders.c.recipient_hash.in_(bindparam("recipients")),
+    orders.c.attempted_at.is_not(None),
+    orders.c.state.not_in(NEVER_SENT),
+)
+
+
+def _in_orders(tx: Tx, recipients: Iterable[str]) -> list[_Sent]:
+    rows = tx.execute(_TEXTED, {"account": tx.account_id, "recipients": [*recipients]})
     return [
         _Sent(row.sender, row.recipient_hash, at)
         for row in rows
