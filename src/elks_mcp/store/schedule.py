@@ -61,7 +61,7 @@ class Schedule:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._looks_again: dict[str, Deadline] = {}
-        """For each caller without unreported orders, until when they are not looked for."""
+        """For each caller whose unreported orders were looked for, until when nobody looks again."""
 
     @reading
     def list_due(self, tx: Tx, skipped: int = 0) -> list[DueOrder]:
@@ -164,15 +164,20 @@ class Schedule:
     async def take_unreported(self, caller: str) -> list[Order]:
         """Return the caller's orders that were not sent at their time, each once.
 
-        Nothing is locked if there are none, and then nothing is read for a second: every call of a tool asks.
+        Nothing is locked if there are none, and then nothing is read for a second: every call of a tool asks,
+        and many ask at the same time.
         """
         until = self._looks_again.get(caller)
         if until and not until.has_passed:
             return []
-        if await self._has_unreported(caller):
-            return await self._take_unreported(caller)
         self._looks_again[caller] = Deadline(self._database.clock, _LOOKS_AGAIN_AFTER)
-        return []
+        may_be_more = True
+        try:
+            may_be_more = await self._has_unreported(caller)
+            return await self._take_unreported(caller) if may_be_more else []
+        finally:
+            if may_be_more:
+                self._looks_again.pop(caller, None)
 
     @reading
     def _has_unreported(self, tx: Tx, caller: str) -> bool:
