@@ -1,12 +1,12 @@
 """Ask a person to approve a text, or its cancellation, in both eras of the protocol.
 
-`read_request`, `plan` and `ask` are resolvers: the SDK runs them before `send_sms`, and in the newer era
-again in each round. The question therefore depends only on the order, not on the time or the balance.
-`plan_cancel` and `ask_about_cancel` are the same for `cancel_sms`.
+`plan` and `ask` are resolvers: the SDK runs them before `send_sms`, and in the newer era again in each round.
+The question therefore depends only on the order, not on the time or the balance. `plan_cancel` and
+`ask_about_cancel` are the same for `cancel_sms`.
 """
 
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from mcp.server.elicitation import AcceptedElicitation, CancelledElicitation
 from mcp.server.mcpserver import Context, Elicit, Resolve
@@ -23,6 +23,9 @@ from elks_mcp.sending.plan import ANSWER_WITHIN, Decision, NeedsApproval, Planne
 from elks_mcp.sending.send_requests import SendRequest, SmsRequest
 
 ConsentForm = TypeVar("ConsentForm", bound=BaseModel)
+
+RESOLVED = AcceptedElicitation[Any]
+"""The class in which the SDK wraps what a resolver returns; pydantic rebuilds it if nothing refers to it."""
 
 _BETWEEN_PROGRESS = timedelta(seconds=5)
 
@@ -55,7 +58,7 @@ class CancelConsent(OneBoxForm):
     cancel: bool = Field(title="Cancel it?", description="Cancel exactly this text, which is then not sent.")
 
 
-async def read_request(
+async def plan(  # noqa: PLR0913, PLR0917  (the arguments of the tool, which the SDK passes by name)
     to: str,
     message: str,
     sender: str,
@@ -64,9 +67,10 @@ async def read_request(
     idempotency_key: str,
     send_at: str,
     time_zone: str,
-) -> SmsRequest:
-    """Return the arguments of `send_sms` as a request."""
-    return SmsRequest(
+    ctx: Context[App],
+) -> Planned:
+    """Return the plan for a call of `send_sms`."""
+    request = SmsRequest(
         to=to,
         message=message,
         sender=sender,
@@ -76,10 +80,6 @@ async def read_request(
         send_at=send_at,
         time_zone=time_zone,
     )
-
-
-async def plan(request: Annotated[SmsRequest, Resolve(read_request)], ctx: Context[App]) -> Planned:
-    """Return the plan for a call of `send_sms`."""
     return await plan_request(request, ctx)
 
 
@@ -160,7 +160,8 @@ async def _report_progress(app: App, ctx: Context[App]) -> None:
 
 def can_ask(ctx: Context[App]) -> bool:
     """Return whether the client can show a form to a person."""
-    capability = ctx.client_capabilities.elicitation if ctx.client_capabilities else None
+    capabilities = ctx.client_capabilities
+    capability = capabilities.elicitation if capabilities else None
     if capability is None or (capability.form is None and capability.url is not None):
         return False
     return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.session.can_send_request

@@ -167,6 +167,8 @@ def _assemble(
         middleware=[*middleware, refuse_unknown_prompts],
         subscriptions=False,  # ours are added below
     )
+    # The SDK would search the schema of the tool in each call for arguments that come as headers: none does.
+    server._lowlevel_server.get_tool_input_schema = lambda _: None  # noqa: SLF001  (MCPServer sets its own)
     add_prompts(server, offer.toolsets)
     add_resources(server, offer.toolsets)
     if Toolset.SMS in offer.toolsets:  # what is completed are its recipients and orders

@@ -63,6 +63,8 @@ def write_audit_line(
 
     `seconds`: how long the call took. `caller`: the name of the token that was used, if any.
     """
+    if not log.isEnabledFor(logging.INFO):
+        return
     shown = {name: _shown(name, value) for name, value in arguments.items() if name in _KNOWN}
     unknown = len(arguments) - len(shown)
     details = {"tool": tool, "outcome": outcome, "ms": round(seconds * 1000), "arguments": shown}

@@ -194,7 +194,7 @@ class ElksTool(Tool):
         """
         by_wire_name = {ALIASES.get(name, name): value for name, value in arguments.items()}
         if twice := [
-            f"{one} and {other}" for one, other in ALIASES.items() if {one, other} <= set(arguments)
+            f"{one} and {other}" for one, other in ALIASES.items() if one in arguments and other in arguments
         ]:
             raise InvalidInput(f"{', '.join(twice)} are the same argument.", hint="Give it once.")
         known = self.parameters["properties"]
