@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,22 +11,12 @@ import anyio.lowlevel
 from anyio._backends import _asyncio
 
 from elks_mcp import sandbox
-from elks_mcp.runtime.clock import Clock, Timer
+from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.store.db import notifications
 
 HANG = 300
 """Seconds after which a hanging test fails: the only real time that a test may measure."""
-
-
-@dataclass
-class _Call:
-    moment: timedelta
-    call: Callable[[], None]
-    is_cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.is_cancelled = True
 
 
 class ManualClock(Clock):
@@ -38,7 +27,7 @@ class ManualClock(Clock):
         self._counted = timedelta()
         self._sleepers: list[tuple[datetime, anyio.Event]] = []
         self._limits: list[tuple[timedelta, anyio.CancelScope]] = []
-        self._calls: list[_Call] = []
+        self._calls: list[tuple[timedelta, Callable[[], None]]] = []
         self._alarm_set = anyio.Event()
 
     def now(self) -> datetime:
@@ -81,16 +70,14 @@ class ManualClock(Clock):
         if scope.cancelled_caught:
             raise TimeoutError
 
-    def call_later(self, delay: timedelta, call: Callable[[], None]) -> Timer:
+    def call_later(self, delay: timedelta, call: Callable[[], None]) -> None:
         """Call a function once the clock was advanced by `delay`; this does not count as an alarm."""
-        later = _Call(self._counted + delay, call)
-        self._calls.append(later)
-        return later
+        self._calls.append((self._counted + delay, call))
 
     @property
     def has_calls(self) -> bool:
         """Whether a call is scheduled."""
-        return not all(each.is_cancelled for each in self._calls)
+        return bool(self._calls)
 
     def advance(self, time: timedelta) -> None:
         """Advance the clock, and ring every alarm that is due."""
@@ -103,11 +90,10 @@ class ManualClock(Clock):
         for limit, scope in self._limits:
             if limit <= self._counted:
                 scope.cancel()
-        due = [each for each in self._calls if each.moment <= self._counted]
-        self._calls = [each for each in self._calls if each.moment > self._counted]
-        for each in due:
-            if not each.is_cancelled:
-                each.call()
+        due = [call for moment, call in self._calls if moment <= self._counted]
+        self._calls = [(moment, call) for moment, call in self._calls if moment > self._counted]
+        for call in due:
+            call()
 
     @property
     def next_at(self) -> datetime | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,6 +20,9 @@ _SET_BY_PROXIES = re.compile(
     r"|^(cf|fastly|x-amzn|x-appengine|x-arr|x-azure|x-envoy|x-original|x-real)-"
 )
 """Names of headers that proxies and load balancers add, and clients do not."""
+
+_CACHED = 128
+"""Results that are cached; few, since a stranger chooses what they are for."""
 
 
 # ── URLs ──
@@ -72,6 +76,7 @@ def _normalize_host(host: str) -> str:
         return host
 
 
+@lru_cache(_CACHED)
 def parse_address(host: str) -> IPv4Address | IPv6Address | None:
     """Return a host that is an IP address, or None for a name. Mapped IPv4 is unmapped."""
     try:
@@ -122,7 +127,12 @@ def is_forwarded(headers: Iterable[str], http_version: str) -> bool:
         headers: the names of the request's headers, in lower case.
         http_version: as ASGI writes it, "1.0" or "1.1".
     """
-    return http_version == "1.0" or any(_SET_BY_PROXIES.search(name) for name in headers)
+    return http_version == "1.0" or any(map(_is_set_by_proxy, headers))
+
+
+@lru_cache(_CACHED)
+def _is_set_by_proxy(name: str) -> bool:
+    return _SET_BY_PROXIES.search(name) is not None
 
 
 def is_from_this_machine(peer: str, headers: Iterable[str], http_version: str) -> bool:

@@ -5,20 +5,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta, tzinfo
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio
 
 from elks_mcp.runtime.tasks import unwrapped
 
 T = TypeVar("T")
-
-
-class Timer(Protocol):
-    """A scheduled call."""
-
-    def cancel(self) -> None:
-        """Cancel the call."""
 
 
 class Deadline:
@@ -100,9 +93,9 @@ class Clock:
         """
         return anyio.fail_after(limit.total_seconds())
 
-    def call_later(self, delay: timedelta, call: Callable[[], None]) -> Timer:
+    def call_later(self, delay: timedelta, call: Callable[[], None]) -> None:
         """Call a function of the running event loop once `delay` has passed."""
-        return asyncio.get_running_loop().call_later(delay.total_seconds(), call)
+        asyncio.get_running_loop().call_later(delay.total_seconds(), call)
 
     async def wait_for(self, waiting: Awaitable[T], *, until: datetime) -> T | None:
         """Wait for an awaitable, at most until a moment; return None if the moment comes first."""

@@ -42,6 +42,7 @@ from elks_mcp.web.rejections import RequestRefused
 from elks_mcp.web.streams import OpenStreams
 from elks_mcp.web.webhooks import HOOKS, WebhookReceiver
 
+_PROTOCOL = "/mcp/"
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -85,17 +86,13 @@ class HttpApp:
         )
         self._streams = OpenStreams()
         self._hooks = WebhookReceiver(lambda: self.app)
-        self._routed = self._build_routed(protocol)
+        self._protocol = self._wrap_protocol(_find_endpoint(protocol))
+        self._routed = self._build_routed()
 
-    def _build_routed(self, protocol: Starlette) -> Starlette:
-        """Return the application for everything but webhooks."""
+    def _build_routed(self) -> Starlette:
+        """Return the application for what is rarely asked."""
         routed = Starlette(
             routes=[
-                *(
-                    Route(route.path, self._wrap_protocol(route.endpoint))
-                    for route in protocol.routes
-                    if isinstance(route, Route)
-                ),
                 Route("/healthz", self._answer_health),
                 Route("/readyz", self._answer_ready),
                 Route("/metrics", self._answer_metrics),
@@ -108,11 +105,13 @@ class HttpApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan.
 
-        Webhooks bypass routing and middleware, since a thousand can arrive in a second. So does audio, which
-        needs neither.
+        The protocol and webhooks bypass routing and middleware, since a thousand requests can arrive in a
+        second. So does audio, which needs neither.
         """
         path = f"{scope['path']}/" if scope["type"] == "http" else ""
-        if path.startswith(HOOKS):
+        if path == _PROTOCOL:
+            await self._protocol(scope, receive, send)
+        elif path.startswith(HOOKS):
             await self._hooks(scope, receive, send)
         elif path.startswith(AUDIO):
             from elks_mcp.web.audio_server import AudioServer  # noqa: PLC0415  (most servers have none)
@@ -236,6 +235,11 @@ class HttpApp:
             name = urlsplit(f"//{host}").hostname or ""
             return is_this_machine(name) or parse_address(name) is not None
         return False
+
+
+def _find_endpoint(protocol: Starlette) -> ASGIApp:
+    """Return the application for the one address that the SDK serves."""
+    return next(route.endpoint for route in protocol.routes if isinstance(route, Route))
 
 
 def _build_transport_security(names: Sequence[str]) -> TransportSecuritySettings:

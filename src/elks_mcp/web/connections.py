@@ -13,13 +13,16 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from elks_mcp.runtime.clock import Clock, Timer
+from elks_mcp.runtime.clock import Clock
 
 HEAD_WITHIN = timedelta(seconds=10)
 """Time for the head of a request, from the connection or the previous response on."""
 
 LEAVES_WITHIN = timedelta(minutes=2)
 """Time for the rest of a response to leave if its reader is slow: 4 MB of audio at 35 kB a second."""
+
+_LOOK_EVERY = timedelta(seconds=1)
+"""How often overdue connections are looked for; a timer for each connection would be set by each request."""
 
 _SOFT_LIMITS = (65_536, 10_240)
 """Soft limits to try, in this order. Some versions of macOS refuse more than 10,240."""
@@ -66,7 +69,6 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request. If too many connections are open, close the longest waiting one."""
         super().connection_made(transport)
-        self._timer: Timer | None = None
         self._wait_for_head()
         if len(self.connections) > self.config.most_connections:
             # Only connections without a request are closed; that may be this one.
@@ -101,18 +103,12 @@ class Connection(H11Protocol):
         return cycle is not None and not cycle.response_complete
 
     def _wait_for_head(self) -> None:
+        is_leaving = self.transport.get_write_buffer_size() > 0  # closing would drop what is not sent yet
         self._stop_waiting()
-        self.config.waiting[self] = None
-        is_leaving = (
-            self.transport.get_write_buffer_size() > 0
-        )  # closing drops the bytes that are not sent yet
-        within = LEAVES_WITHIN if is_leaving else HEAD_WITHIN
-        self._timer = self.config.clock.call_later(within, self.close_idle)
+        self.config.wait(self, LEAVES_WITHIN if is_leaving else HEAD_WITHIN)
 
     def _stop_waiting(self) -> None:
         self.config.waiting.pop(self, None)
-        if self._timer:
-            self._timer.cancel()
 
 
 class HttpConfig(uvicorn.Config):
@@ -123,5 +119,24 @@ class HttpConfig(uvicorn.Config):
         super().__init__(app, http=Connection, loop="asyncio", backlog=_ACCEPTED_PER_TURN, **more)
         self.most_connections = most_connections
         self.clock = clock
-        self.waiting: dict[Connection, None] = {}
-        """Connections without a request, the one that has waited longest first."""
+        self.waiting: dict[Connection, float] = {}
+        """Connections without a request, the one that has waited longest first, and when each is closed."""
+
+        self._is_looking = False
+
+    def wait(self, connection: Connection, within: timedelta) -> None:
+        """Close a connection if no request has arrived on it `within` this time, to the second."""
+        self.waiting[connection] = self.clock.counted() + within.total_seconds()
+        if not self._is_looking:
+            self._look_later()
+
+    def _look_later(self) -> None:
+        self._is_looking = True
+        self.clock.call_later(_LOOK_EVERY, self._close_overdue)
+
+    def _close_overdue(self) -> None:
+        self._is_looking, now = False, self.clock.counted()
+        for each in [each for each, until in self.waiting.items() if until <= now]:
+            each.close_idle()
+        if self.waiting:
+            self._look_later()
