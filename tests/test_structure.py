@@ -63,7 +63,6 @@ _EXAMPLE = "a test's helper, whose parameters are given by name"
 LARGE: dict[str, str] = {
     "src/elks_mcp/app.py:_assemble": "puts the app together, with a line for each part",
     "tests/tables/mutants.py": "a table: an entry for each mutant",
-    "src/elks_mcp/mcp_server/approval.py:read_request": "its parameters are those of a tool",
     "src/elks_mcp/sandbox/sandbox.py:__init__": _BY_NAME,
     "src/elks_mcp/store/db/schema.py": "a declaration for each table",
     "tests/domain/test_doubts.py:a_message": _EXAMPLE,

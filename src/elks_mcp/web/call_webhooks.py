@@ -90,7 +90,7 @@ async def _read(app: App, scope: Scope, receive: Receive, path: str) -> CallEven
     hook: CallHook | None = read_call_path(await app.storage.find_hasher(), path)
     if hook is None:
         raise WebhookDropped("its URL has no secret of this server")
-    event = _READERS[hook.step](await read_form(headers, receive, app.clock), hook.order_id)
+    event = _READERS[hook.step](await read_form(headers, receive), hook.order_id)
     if event is None:
         raise WebhookDropped("it is not about a call")
     return event

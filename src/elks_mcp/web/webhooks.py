@@ -30,7 +30,7 @@ HOOKS = "/hooks/"
 """The path prefix of all webhooks."""
 
 _ANSWER_TIMEOUT = timedelta(seconds=20)
-"""How long storing may take; after that 46elks should send the webhook again."""
+"""How long receiving and storing may take; after that 46elks should send the webhook again."""
 
 _ACCEPTED, _TRY_AGAIN, _NOT_POST = 204, 503, 405
 
@@ -78,8 +78,13 @@ class WebhookReceiver:
         except WebhookDropped as dropped:
             app.bursts.note(f"A webhook was dropped: {dropped}.")
             return "dropped"
-        except (ElksError, TimeoutError):
-            return "failed"  # logged by the ingest; if it is stored after all, the repeat changes nothing
+        except ElksError:
+            return "failed"  # logged by the ingest
+        except TimeoutError:  # if it is stored after all, the repeat changes nothing
+            app.bursts.note(
+                "A webhook did not arrive whole, or was not stored, in time. 46elks sends it again."
+            )
+            return "failed"
         return "stored"
 
     async def _read(self, app: App, scope: Scope, receive: Receive) -> WebhookEvent:
@@ -92,7 +97,7 @@ class WebhookReceiver:
         headers = Headers(scope=scope)
         check_source(app, scope, headers)
         kind = await _find_kind(app, scope)
-        form = await read_form(headers, receive, app.clock)
+        form = await read_form(headers, receive)
         if kind in {"sms", "mms"}:
             return _read_incoming(app, form)
         report = wire.parse_report(form, QueryParams(scope["query_string"]).get("ref"))

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import Report
-from elks_mcp.elks.wire.field_types import Id, Time
+from elks_mcp.elks.wire.field_types import Id, parse_entry
 from elks_mcp.elks.wire.history import SmsBody, build_message
 from elks_mcp.elks.wire.mms import find_image_ids
 
@@ -39,32 +39,16 @@ def parse_incoming(form: Mapping[str, str], now: datetime) -> Message | None:
 
     https://46elks.com/docs/receive-sms, https://46elks.com/docs/receive-mms
     """
-    try:
-        sms = _IncomingForm.model_validate(form)
-    except ValidationError:
+    sms = parse_entry(SmsBody, {**form, "images": find_image_ids(form)})
+    if sms is None or sms.direction != "incoming" or not (sms.sender and sms.to):
         return None
-    more = {"direction": "incoming", "images": find_image_ids(form)}
-    message = build_message(SmsBody.model_validate({**form, **more}), "")
-    likely = sms.created is not None and abs(sms.created - now) < _LARGEST_CLOCK_ERROR
-    return message.model_copy(update={"created_at": sms.created if likely else now})
+    if sms.message is None and not sms.image:
+        return None
+    if sms.created is None or abs(sms.created - now) >= _LARGEST_CLOCK_ERROR:
+        sms.created = now
+    return build_message(sms, "")
 
 
 class _ReportForm(BaseModel):
     id: Id
     status: Literal["sent", "delivered", "failed"]
-
-
-class _IncomingForm(BaseModel):
-    id: Id
-    direction: Literal["incoming"]
-    sender: Annotated[str, Field(alias="from", min_length=1)]
-    to: Annotated[str, Field(min_length=1)]
-    message: str | None = None
-    image: str | None = None
-    created: Time = None
-
-    @model_validator(mode="after")
-    def _check_content(self) -> Self:
-        if self.message is None and not self.image:
-            raise ValueError("it has neither a text nor a picture")
-        return self
