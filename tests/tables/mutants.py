@@ -231,14 +231,33 @@ MUTANTS = (
     Mutant(
         "a budget that counts only earlier texts",
         "store/totals.py",
-        (("_find_largest(moment, amount, counted, length)), else_", "before), else_"),),
+        (("return exists().where(self.later)", "return literal(0) == 1"),),
         WINDOWS,
         "35_days",
     ),
     Mutant(
+        "later texts count only if they cost something",
+        "store/known_numbers.py",
+        (("for peak in peaks.values() if peak.length == DAY", 'for peak in [peaks["spent"]]'),),
+        WINDOWS,
+        "naive_sum",
+    ),
+    Mutant(
+        "a look for missed orders that failed is not repeated",
+        "store/schedule.py",
+        (("may_be_more = True", "may_be_more = False"),),
+        "tests/store/test_missed_orders.py",
+        "fails and sqlite",
+    ),
+    Mutant(
         "a period that is a moment too short",
         "store/totals.py",
-        (("shifted(moment, length), Moment", "shifted(moment, length - timedelta(microseconds=1)), Moment"),),
+        (
+            (
+                "shifted(moment, self.length), Moment",
+                "shifted(moment, self.length - timedelta(microseconds=1)), Moment",
+            ),
+        ),
         WINDOWS,
         "naive_sum",
     ),

@@ -1,6 +1,6 @@
 """Known numbers: when each was texted, when each wrote, and likely opt-outs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -30,7 +30,7 @@ from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import NOW, SEND_AT, Moment, ago, shifted
 from elks_mcp.store.db.schema import accounts, is_one_of, known_numbers, opt_outs, orders
 from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out
-from elks_mcp.store.totals import DAY, find_peak, is_soon_after, sum_around, within
+from elks_mcp.store.totals import DAY, Peak, is_soon_after, peak_of_spending
 
 VELOCITY_WINDOW = timedelta(minutes=10)
 """The shorter window of the guard `velocity`."""
@@ -45,7 +45,8 @@ def recall(tx: Tx, draft: Draft, *, excluded_order: str) -> Recall:
     `excluded_order` is the id of the draft's own order, which does not count.
     """
     values = recall_values(tx, draft.to, send_at=draft.send_at, excluded_order=excluded_order)
-    return parse_recall(tx, tx.execute(_RECALL, values).one())
+    row = tx.execute(_RECALL, values).one()
+    return parse_recall(tx, tx.execute(_RECALL_AMONG_LATER, values).one() if row.has_later else row)
 
 
 def recall_values(
@@ -78,8 +79,11 @@ def parse_recall(tx: Tx, row: Row[Any], repeated: str | None = None, taint: Tain
     )
 
 
-def build_recall() -> Select[*tuple[Any, ...]]:
-    """Build the query for what is stored about a number. Its result is one row."""
+def build_recall(*, among_later: bool) -> Select[*tuple[Any, ...]]:
+    """Build the query for what is stored about a number. Its result is one row.
+
+    Without `among_later` it is a third as long, and right only if the row's `has_later` is false.
+    """
     account: BindParameter[int] = bindparam("account")
     number: BindParameter[str] = bindparam("number")
     here = and_(known_numbers.c.account_id == accounts.c.id, known_numbers.c.number_hash == number)
@@ -88,6 +92,7 @@ def build_recall() -> Select[*tuple[Any, ...]]:
     has_message = func.length(_others.c.message_id) > 0
     accepted_at = func.coalesce(_others.c.accepted_at, _others.c.changed_at, type_=Moment)
     first_order = select(func.min(accepted_at, type_=Moment))
+    peaks = _build_peaks(account, number)
     return (
         select(
             *RECALLED,
@@ -99,8 +104,11 @@ def build_recall() -> Select[*tuple[Any, ...]]:
             .correlate(known_numbers)
             .scalar_subquery()
             .label("first_order_at"),
-            *_build_counts(account, number),
-            sum_around(bindparam("excluded_order")).label("spent"),
+            *(
+                (peak.find_largest() if among_later else peak.sum_before()).label(name)
+                for name, peak in peaks.items()
+            ),
+            or_(*(peak.has_later() for peak in peaks.values() if peak.length == DAY)).label("has_later"),
             (accounts.c.unread_at > ago(UNREAD_FOR)).label("unread"),
         )
         .select_from(
@@ -110,8 +118,8 @@ def build_recall() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _build_counts(account: BindParameter[int], number: BindParameter[str]) -> Iterator[ColumnElement[int]]:
-    """Yield how many texts go to a number around `SEND_AT`, in any 10 minutes and any 24 hours."""
+def _build_peaks(account: BindParameter[int], number: BindParameter[str]) -> dict[str, Peak]:
+    """Build the peaks around `SEND_AT`: of spending, and of texts to a number."""
     charged_at, waits = _others.c.charged_at, _others.c.state == OrderState.WAITING
     may_go = and_(~is_one_of(_others.c.state, NEVER_SENT), or_(~waits, _others.c.due_at > NOW))
     goes_at = case((and_(waits, charged_at < NOW), NOW), else_=charged_at)  # once a person approves it
@@ -123,12 +131,16 @@ def _build_counts(account: BindParameter[int], number: BindParameter[str]) -> It
     )
     last_answer = func.coalesce(answered_at.scalar_subquery(), 0, type_=Moment)
     unanswered = and_(theirs, or_(waits, charged_at > last_answer))
-    for which, window, name in (
-        (unanswered, VELOCITY_WINDOW, "texts_in_10_minutes"),
-        (theirs, DAY, "texts_in_24_hours"),
-    ):
-        counted, later = and_(which, is_recent, within(goes_at, window)), is_soon_after(charged_at, window)
-        yield find_peak(goes_at, literal(1), counted, and_(which, later), window).label(name)
+
+    def count(which: ColumnElement[bool], window: timedelta) -> Peak:
+        later = and_(which, is_soon_after(charged_at, window))
+        return Peak(goes_at, literal(1), and_(which, is_recent), later, window)
+
+    return {
+        "texts_in_10_minutes": count(unanswered, VELOCITY_WINDOW),
+        "texts_in_24_hours": count(theirs, DAY),
+        "spent": peak_of_spending(bindparam("excluded_order")),
+    }
 
 
 def _is_to(account: BindParameter[int], number: BindParameter[str]) -> ColumnElement[bool]:
@@ -138,7 +150,7 @@ def _is_to(account: BindParameter[int], number: BindParameter[str]) -> ColumnEle
 
 
 _others = orders.alias("others")
-_RECALL = build_recall()
+_RECALL, _RECALL_AMONG_LATER = build_recall(among_later=False), build_recall(among_later=True)
 
 
 def record_numbers(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:

@@ -91,7 +91,9 @@ def _query(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
         "key": key_hash(tx, draft),
         "caller": draft.caller,
     }
-    rows = tx.execute(_build_prior(frozenset(tx.kinds)), values).all()
+    rows = tx.execute(_build_prior(frozenset(tx.kinds), among_later=False), values).all()
+    if rows[0].has_later:
+        rows = tx.execute(_build_prior(frozenset(tx.kinds), among_later=True), values).all()
     alike = [row for row in rows if row.id is not None]
     if values["key"]:
         alike = [row for row in alike if row.key_hash == values["key"]]
@@ -99,7 +101,7 @@ def _query(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
 
 
 @cache
-def _build_prior(kinds: frozenset[str]) -> Executable:
+def _build_prior(kinds: frozenset[str], *, among_later: bool) -> Executable:
     """Build the query, once: building it takes longer than running it."""
     ours = orders.c.account_id == bindparam("account")  # in both halves, otherwise SQLite ignores the indexes
     keyed = and_(ours, orders.c.key_hash == bindparam("key"))
@@ -111,7 +113,7 @@ def _build_prior(kinds: frozenset[str]) -> Executable:
     is_near = or_(and_(is_in_play, goes_near), and_(may_be_out, _is_near(orders.c.changed_at)))
     same = and_(ours, orders.c.fingerprint == bindparam("fingerprint"), is_near)
     return (
-        build_recall()
+        build_recall(among_later=among_later)
         .add_columns(_is_anything_due(kinds).label("is_behind"), is_tainted().label("tainted"))
         .add_columns(NOW.label("asked_at"), *orders.c)
         .outerjoin(orders, or_(keyed, same))

@@ -116,7 +116,48 @@ def is_spent(table: FromClause) -> ColumnElement[bool]:
     return and_(at > shifted(NOW, -DAY), at < shifted(NOW, DAY), has_come)
 
 
-def sum_around(excluded_order: BindParameter[str]) -> ColumnElement[int]:
+class Peak(NamedTuple):
+    """The largest sum of amounts in any period of a length that contains `SEND_AT`, in SQL."""
+
+    moment: ColumnElement[datetime]
+    """When an amount counts."""
+
+    amount: ColumnElement[int]
+    counted: ColumnElement[bool]
+    """Which rows count, at whatever time."""
+
+    later: ColumnElement[bool]
+    """Which of them come later than `SEND_AT`, by less than the length. An index finds them."""
+
+    length: timedelta
+
+    def has_later(self) -> ColumnElement[bool]:
+        """Build the condition that anything comes later. If not, the peak is `sum_before`."""
+        return exists().where(self.later)
+
+    def sum_before(self) -> ScalarSelect[int]:
+        """Build the sum of the period that ends at `SEND_AT`."""
+        since = self.moment > shifted(SEND_AT, -self.length)
+        return _sum(self.amount, and_(self.counted, since, self.moment <= SEND_AT))
+
+    def find_largest(self) -> ScalarSelect[int]:
+        """Build the largest sum of the periods that end at `SEND_AT` or later.
+
+        Each amount is added at its moment, and subtracted when the period that begins there is over: each
+        running sum is then that of the period that ends there.
+        """
+        moment, counted = self.moment, and_(self.counted, _is_within(self.moment, self.length))
+        over = type_coerce(shifted(moment, self.length), Moment)
+        begun = select(moment.label("at"), self.amount.label("change")).where(counted)
+        ended = select(over.label("at"), (-self.amount).label("change")).where(counted)
+        now = select(SEND_AT.label("at"), literal(0).label("change"))
+        changes = union_all(begun, ended, now).subquery()
+        total = func.sum(changes.c.change).over(order_by=changes.c.at)
+        totals = select(changes.c.at, total.label("total")).subquery()
+        return select(func.max(totals.c.total)).where(totals.c.at >= SEND_AT).scalar_subquery()
+
+
+def peak_of_spending(excluded_order: BindParameter[str]) -> Peak:
     """Build the most that an account spends in any 24 hours that contain `SEND_AT`.
 
     The charge of a scheduled order counts at its time. The query's parameter `account` is the account's id.
@@ -124,7 +165,7 @@ def sum_around(excluded_order: BindParameter[str]) -> ColumnElement[int]:
     """
     at, ours = _spenders.c.charged_at, and_(_is_ours(), _spenders.c.id != excluded_order)
     later = and_(ours, is_soon_after(at, DAY), _spenders.c.charge > 0)
-    return find_peak(at, _spenders.c.charge, and_(ours, within(at, DAY)), later, DAY)
+    return Peak(at, _spenders.c.charge, ours, later, DAY)
 
 
 def find_spent_around(tx: Tx, moment: datetime) -> int:
@@ -133,7 +174,7 @@ def find_spent_around(tx: Tx, moment: datetime) -> int:
     return int(tx.execute(_SPENT_AROUND, values).scalar_one())
 
 
-def within(moment: ColumnElement[datetime], length: timedelta) -> ColumnElement[bool]:
+def _is_within(moment: ColumnElement[datetime], length: timedelta) -> ColumnElement[bool]:
     """Build the condition that a period of this length can contain both a moment and `SEND_AT`."""
     return and_(moment > shifted(SEND_AT, -length), moment < shifted(SEND_AT, length))
 
@@ -141,48 +182,6 @@ def within(moment: ColumnElement[datetime], length: timedelta) -> ColumnElement[
 def is_soon_after(moment: ColumnElement[datetime], length: timedelta) -> ColumnElement[bool]:
     """Build the condition that a moment is later than `SEND_AT`, by less than a length."""
     return and_(moment > SEND_AT, moment < shifted(SEND_AT, length))
-
-
-def find_peak(
-    moment: ColumnElement[datetime],
-    amount: ColumnElement[int],
-    counted: ColumnElement[bool],
-    later: ColumnElement[bool],
-    length: timedelta,
-) -> ColumnElement[int]:
-    """Build the largest sum of amounts in any period of this length that contains `SEND_AT`.
-
-    If nothing comes later than `SEND_AT`, that is the period that ends there.
-
-    Args:
-        moment: when an amount counts.
-        amount: what is added up.
-        counted: which rows count. All are `within` the length.
-        later: which of them come later. An index finds them.
-        length: the length of a period.
-    """
-    before = _sum(amount, and_(counted, moment <= SEND_AT))
-    return case((exists().where(later), _find_largest(moment, amount, counted, length)), else_=before)
-
-
-def _find_largest(
-    moment: ColumnElement[datetime],
-    amount: ColumnElement[int],
-    counted: ColumnElement[bool],
-    length: timedelta,
-) -> ScalarSelect[int]:
-    """Build the largest sum of the periods that end at `SEND_AT` or later.
-
-    Each amount is added at its moment, and subtracted when the period that begins there is over: each running
-    sum is then that of the period that ends there.
-    """
-    over = type_coerce(shifted(moment, length), Moment)
-    begun = select(moment.label("at"), amount.label("change")).where(counted)
-    ended = select(over.label("at"), (-amount).label("change")).where(counted)
-    changes = union_all(begun, ended, select(SEND_AT.label("at"), literal(0).label("change"))).subquery()
-    total = func.sum(changes.c.change).over(order_by=changes.c.at)
-    totals = select(changes.c.at, total.label("total")).subquery()
-    return select(func.max(totals.c.total)).where(totals.c.at >= SEND_AT).scalar_subquery()
 
 
 def _sum(amount: ColumnElement[int], counted: ColumnElement[bool]) -> ScalarSelect[int]:
@@ -193,7 +192,8 @@ def _is_ours() -> ColumnElement[bool]:
     return _spenders.c.account_id == bindparam("account")
 
 
-_SPENT_AROUND = select(sum_around(bindparam("excluded_order")))
+_SPENDING = peak_of_spending(bindparam("excluded_order"))
+_SPENT_AROUND = select(case((_SPENDING.has_later(), _SPENDING.find_largest()), else_=_SPENDING.sum_before()))
 
 
 class Totals(NamedTuple):
