@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Dialect, TypeDecorator, bindparam, case, func, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Dialect, TypeDecorator, bindparam, func, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -47,8 +47,26 @@ def _by_its_clock(_element: _DatabaseTime, _compiler: SQLCompiler, **_: Any) -> 
 NOW: ColumnElement[datetime] = func.coalesce(bindparam("now", type_=Moment), _DatabaseTime(), type_=Moment)
 """The transaction's time: the parameter `now` if it is given, otherwise the database's own clock."""
 
-_SEND_AT: ColumnElement[datetime] = bindparam("send_at", type_=Moment)
-SEND_AT: ColumnElement[datetime] = case((_SEND_AT > NOW, _SEND_AT), else_=NOW)
+
+class _Later(FunctionElement[datetime]):
+    """The later of two times, of which the first may be NULL."""
+
+    type = Moment()
+    inherit_cache = True
+
+
+@compiles(_Later)
+def _by_maximum(element: _Later, compiler: SQLCompiler, **more: Any) -> str:
+    one, other = (compiler.process(each, **more) for each in element.clauses)
+    return f"max(coalesce({one}, 0), {other})"
+
+
+@compiles(_Later, "postgresql")
+def _by_greatest(element: _Later, compiler: SQLCompiler, **more: Any) -> str:
+    return f"greatest({compiler.process(element.clauses, **more)})"  # it ignores NULL
+
+
+SEND_AT: ColumnElement[datetime] = _Later(bindparam("send_at", type_=Moment), NOW)
 """When a draft goes out: at the parameter `send_at`, or at `NOW` if that is None or past."""
 
 
