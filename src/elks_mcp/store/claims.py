@@ -35,9 +35,9 @@ def claim_due(
     if idle := find_idle(tx, pace):
         return idle
     for _ in range(_MOST_HELD_BACK):
-        rows = _next(tx, most, _may_claim(pace, only))
+        rows = _next(tx, pace, most=most, only=only)
         if not rows:
-            return _nothing_due(tx, _may_claim(pace, only))
+            return _nothing_due(tx, pace, only)
         if claims := _claim_all(tx, rows, pace, check):
             return claims
     return Idle(timedelta())
@@ -47,23 +47,14 @@ _MOST_HELD_BACK = 50
 """How many orders one transaction ends because they may not go out: it holds the account's lock."""
 
 
-def _may_claim(pace: Pace, only: Collection[str] | None) -> list[ColumnElement[bool]]:
-    """Build the conditions that this process may claim an order; none if it may claim any."""
-    conditions: list[ColumnElement[bool]] = []
-    if only is not None:
-        conditions.append(orders.c.id.in_(only))
-    if not pace.serves_audio:
-        conditions.append(~plays_audio())
-    return conditions
-
-
-def _next(tx: Tx, most: int, which: Iterable[ColumnElement[bool]]) -> Sequence[Row[Any]]:
-    query = _build_next(frozenset(tx.kinds)).where(*which)
+def _next(tx: Tx, pace: Pace, *, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
+    query = _build_next(frozenset(tx.kinds), serves_audio=pace.serves_audio)
+    query = query if only is None else query.where(orders.c.id.in_(only))
     return tx.execute(query, {"account": tx.account_id, "now": tx.now, "most": most}).all()
 
 
 @cache
-def _build_next(kinds: frozenset[str]) -> Select[Any]:
+def _build_next(kinds: frozenset[str], *, serves_audio: bool) -> Select[Any]:
     """Build, once, the query for the orders that are due, each with what the other orders spent."""
     o = orders.c
     facts = (o.id, o.state, o.recipient, o.sender, o.price, o.currency, o.kind, o.content, o.details)
@@ -78,11 +69,14 @@ def _build_next(kinds: frozenset[str]) -> Select[Any]:
     query = (
         select(*facts, *history, *recalled).where(due).order_by(o.priority, o.due_at).limit(bindparam("most"))
     )
+    query = query if serves_audio else query.where(~plays_audio())
     return query.with_for_update(of=orders, skip_locked=True)
 
 
-def _nothing_due(tx: Tx, which: Iterable[ColumnElement[bool]]) -> Idle:
-    row = tx.first(select(func.min(orders.c.due_at)).where(is_queued(tx), *which))
+def _nothing_due(tx: Tx, pace: Pace, only: Collection[str] | None) -> Idle:
+    which = is_queued(tx) if only is None else and_(is_queued(tx), orders.c.id.in_(only))
+    which = which if pace.serves_audio else and_(which, ~plays_audio())
+    row = tx.first(select(func.min(orders.c.due_at)).where(which))
     return Idle(max(row[0] - tx.now, timedelta())) if row and row[0] else Idle(None)
 
 
