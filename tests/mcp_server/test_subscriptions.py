@@ -174,6 +174,14 @@ async def test_streams_end_properly_when_the_server_stops() -> None:
         await until(lambda: updates.stream_count == 0)
 
 
+async def test_a_stream_that_is_opened_while_the_server_stops_is_refused() -> None:
+    async with webhook_site() as (_, where), http_client() as client:
+        where.web.stop()
+        with anyio.fail_after(HANG):
+            answer = await client.get(f"{where.url}/mcp", headers={"Accept": "text/event-stream"})
+        assert (answer.status_code, answer.content) == (503, b"")
+
+
 async def test_a_disconnected_client_leaves_nothing_watched() -> None:
     async with webhook_site() as (_, where):
         for era in ERAS:

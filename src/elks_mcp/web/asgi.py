@@ -169,7 +169,7 @@ class HttpApp:
         self._is_stopping = True
         if self._running:
             self._running.replies.stop()
-        self._streams.cancel_all()
+        self._streams.close()
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
