@@ -119,7 +119,7 @@ def _record_messages(tx: Tx, messages: tuple[Message, ...]) -> None:
     stored = find_stored(tx, [each.id for each in messages if each.direction is Direction.INBOUND])
     caused = find_self_caused(tx, messages, stored)
     in_order = sorted(messages, key=lambda each: (each.created_at or tx.now, each.id))
-    words = read_new_words(tx, in_order, caused)
+    words = read_new_words(tx, in_order, stored, caused)
     record_numbers(tx, [each for each in in_order if each.id not in caused], words)
     record_opt_outs(tx, in_order, words)
     record_acknowledgements(tx, in_order, stored, caused)

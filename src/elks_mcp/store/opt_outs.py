@@ -26,7 +26,6 @@ from elks_mcp.domain.models import Direction, Message, OptOut
 from elks_mcp.domain.opt_outs import OptWord
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import Number, is_e164
-from elks_mcp.store.arrivals import find_stored
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import is_one_of, known_numbers, opt_outs, orders
 from elks_mcp.store.db.transactions import reading, writing
@@ -143,14 +142,22 @@ def parse_maybe(row: Row[Any] | SimpleNamespace) -> OptOut | None:
 # ── words in texts ──
 
 
-def read_new_words(tx: Tx, messages: Sequence[Message], self_caused: Collection[str]) -> dict[str, OptWord]:
+def read_new_words(
+    tx: Tx, messages: Sequence[Message], stored: Collection[str], self_caused: Collection[str]
+) -> dict[str, OptWord]:
     """Return the words that count of texts that were just received, by their ids.
 
-    A text that may be an answer was judged when it was first received. Later, less may be known of the
-    question. `self_caused` are the ids of received texts that prove nothing about their sender. A STOP in
-    them counts.
+    `stored` are the ids of those that were received before. One that may be an answer was judged then, and
+    counts as an answer: later, less may be known of the question. `self_caused` are the ids of texts that
+    prove nothing about their sender. A STOP in them counts.
     """
-    words = find_opt_words(messages, tx.now, lambda each, before: _find_last_sent_once(tx, each, before))
+
+    def find_asked(message: Message, before: datetime) -> LastSent:
+        if message.id in stored:
+            return LastSent(asked_at=before)
+        return find_last_sent(tx, message.sender, before)
+
+    words = find_opt_words(messages, tx.now, find_asked)
     return {
         each.id: word
         for each in messages
@@ -202,13 +209,6 @@ _MAY_BE_OUT = (
     OrderState.DELIVERED,
     OrderState.FAILED,
 )
-
-
-def _find_last_sent_once(tx: Tx, message: Message, before: datetime) -> LastSent:
-    """Return what was sent before a text. A text that is stored already counts as an answer."""
-    if find_stored(tx, [message.id]):
-        return LastSent(asked_at=before)
-    return find_last_sent(tx, message.sender, before)
 
 
 # ── rows ──
