@@ -112,8 +112,7 @@ def _find(text: str) -> _Match | None:
 
 def _find_clear(text: str, words: list[str]) -> _Match | None:
     """Return the match of a text that is clear as a whole, or by its first line."""
-    unsigned = _without_signature(words)
-    if found := _judge_clear(words) or (_judge_clear(unsigned) if unsigned is not words else None):
+    if found := _judge_clear(words) or _judge_clear(_without_signature(words)):
         return found
     lines = _read_lines(text.splitlines())
     while len(lines) > 1 and COURTESY.issuperset(lines[0]):

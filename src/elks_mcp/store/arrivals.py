@@ -209,12 +209,12 @@ def record_arrivals(
         for position, (id_, at) in enumerate(sorted(recent.items(), key=_by_time), _last(tx) + 1)
     ]
     tx.execute(_INSERT, rows)
-    tx.execute(_COUNT, {"account": tx.account_id, "position": rows[-1]["position"]})
+    tx.execute(_SET_LAST, {"account": tx.account_id, "position": rows[-1]["position"]})
     tx.announce()
 
 
 _INSERT = insert(arrivals)
-_COUNT = (
+_SET_LAST = (
     update(accounts).where(accounts.c.id == bindparam("account")).values(last_arrival=bindparam("position"))
 )
 

@@ -25,7 +25,9 @@ from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing
 
 _MISSED = "It was too late to send it: no server that may send was running in time, or 46elks did not answer."
-_LOOKS_AGAIN_AFTER = timedelta(seconds=1)
+_CHECK_INTERVAL = timedelta(seconds=1)
+"""How often a caller's unreported orders are checked, at most."""
+
 _MOST_RELEASED = 500
 """The most orders that are released with one transaction."""
 
@@ -60,8 +62,8 @@ class Schedule:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._looks_again: dict[str, Deadline] = {}
-        """For each caller whose unreported orders were looked for, until when nobody looks again."""
+        self._checked: dict[str, Deadline] = {}
+        """Callers whose unreported orders were checked, and until when they are not checked again."""
 
     @reading
     def list_due(self, tx: Tx, skipped: int = 0) -> list[DueOrder]:
@@ -167,17 +169,17 @@ class Schedule:
         Nothing is locked if there are none, and then nothing is read for a second: every call of a tool asks,
         and many ask at the same time.
         """
-        until = self._looks_again.get(caller)
+        until = self._checked.get(caller)
         if until and not until.has_passed:
             return []
-        self._looks_again[caller] = Deadline(self._database.clock, _LOOKS_AGAIN_AFTER)
+        self._checked[caller] = Deadline(self._database.clock, _CHECK_INTERVAL)
         may_be_more = True
         try:
             may_be_more = await self._has_unreported(caller)
             return await self._take_unreported(caller) if may_be_more else []
         finally:
             if may_be_more:
-                self._looks_again.pop(caller, None)
+                self._checked.pop(caller, None)
 
     @reading
     def _has_unreported(self, tx: Tx, caller: str) -> bool:

@@ -42,7 +42,7 @@ from elks_mcp.web.rejections import RequestRefused
 from elks_mcp.web.streams import OpenStreams
 from elks_mcp.web.webhooks import HOOKS, WebhookReceiver
 
-_PROTOCOL = "/mcp/"
+_MCP = "/mcp/"
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -109,7 +109,7 @@ class HttpApp:
         second. So does audio, which needs neither.
         """
         path = f"{scope['path']}/" if scope["type"] == "http" else ""
-        if path == _PROTOCOL:
+        if path == _MCP:
             await self._protocol(scope, receive, send)
         elif path.startswith(HOOKS):
             await self._hooks(scope, receive, send)

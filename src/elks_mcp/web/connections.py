@@ -21,8 +21,8 @@ HEAD_WITHIN = timedelta(seconds=10)
 LEAVES_WITHIN = timedelta(minutes=2)
 """Time for the rest of a response to leave if its reader is slow: 4 MB of audio at 35 kB a second."""
 
-_LOOK_EVERY = timedelta(seconds=1)
-"""How often overdue connections are looked for; a timer for each connection would be set by each request."""
+_CHECK_INTERVAL = timedelta(seconds=1)
+"""How often overdue connections are closed. A timer for each connection would be set by each request."""
 
 _SOFT_LIMITS = (65_536, 10_240)
 """Soft limits to try, in this order. Some versions of macOS refuse more than 10,240."""
@@ -122,21 +122,21 @@ class HttpConfig(uvicorn.Config):
         self.waiting: dict[Connection, float] = {}
         """Connections without a request, the one that has waited longest first, and when each is closed."""
 
-        self._is_looking = False
+        self._is_scheduled = False
 
     def wait(self, connection: Connection, within: timedelta) -> None:
         """Close a connection if no request has arrived on it `within` this time, to the second."""
         self.waiting[connection] = self.clock.counted() + within.total_seconds()
-        if not self._is_looking:
-            self._look_later()
+        if not self._is_scheduled:
+            self._schedule_check()
 
-    def _look_later(self) -> None:
-        self._is_looking = True
-        self.clock.call_later(_LOOK_EVERY, self._close_overdue)
+    def _schedule_check(self) -> None:
+        self._is_scheduled = True
+        self.clock.call_later(_CHECK_INTERVAL, self._close_overdue)
 
     def _close_overdue(self) -> None:
-        self._is_looking, now = False, self.clock.counted()
+        self._is_scheduled, now = False, self.clock.counted()
         for each in [each for each, until in self.waiting.items() if until <= now]:
             each.close_idle()
         if self.waiting:
-            self._look_later()
+            self._schedule_check()
