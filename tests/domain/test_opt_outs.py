@@ -304,3 +304,18 @@ def test_only_a_whole_message_opts_in(word: str, more: str) -> None:
 @given(st.text(st.characters(exclude_categories=[]), max_size=60))
 def test_any_text_can_be_classified_and_surrounding_space_changes_nothing(text: str) -> None:
     assert find_opt_word(f" {text}\n") is find_opt_word(text)
+
+
+@given(
+    st.lists(
+        st.sampled_from([*STOPS, *STARTS, "no", "thanks", "me", "mvh", "\n", ". "])
+        | st.text(st.characters(max_codepoint=127), max_size=8),
+        max_size=6,
+    )
+)
+def test_an_invisible_character_makes_no_difference(parts: list[str]) -> None:
+    """Only without one is a text ASCII, and then it is read in a shorter way."""
+    text = " ".join(parts)
+    assert find_opt_word(text) is find_opt_word(f"{text}\u200b")
+    assert find_opt_word(text, asked=True) is find_opt_word(f"{text}\u200b", asked=True)
+    assert asks_for_answer(text) is asks_for_answer(f"{text}\u200b")

@@ -222,13 +222,13 @@ async def test_p5_a_lowered_cap_applies_to_scheduled_texts(
         assert (missed.state, missed.status_reason) == (OrderState.CANCELLED, f"{2 * PRICE} is spent.")
 
 
-async def test_missed_texts_are_looked_for_once_a_second_for_each_caller(
+async def test_missed_texts_are_checked_once_a_second_for_each_caller(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
 
         async def count_missed() -> list[int]:
-            return [len(await store.schedule.take_unreported(caller)) for caller in ("", "somebody else")]
+            return [len(await store.schedule.take_unreported(caller)) for caller in ("", "another")]
 
         await place(store, 1, Text(HOUR, PRICE))
         clock.advance(HOUR + DAY)
