@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
 
 from elks_mcp.sandbox import SAMPLE, Sandbox
-from tests.support.connecting import FAST_PACE, Person, call, data, live, new_box, posted
+from tests.support.connecting import FAST_PACE, Person, call, data, live, new_box, posted, without_ids
 from tests.support.contact_files import card
 from tests.support.frames import Frame, Way, recorded
 
@@ -296,6 +296,7 @@ async def attempt(do: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
 
 
 _BETWEEN = re.compile(r"(?<=\d)(?:[\s\-().\[\]/·_*⏎\u00a0\u200b\u2011]|\\u[0-9a-f]{4}|\\xa0|\\n|\\t)+(?=\d)")
+_UNREAD = {"inputRequests", "requestState"}
 _MASKED = re.compile(r"\+?\d+\*+\d+")
 _TELLING = 5
 """Digits in a row that are searched for: fewer are in other things as well."""
@@ -308,15 +309,15 @@ _PARTS = sorted(
 def list_shown(frame: Frame) -> list[str]:
     """Return the parts of numbers that a message shows, in whatever spelling.
 
-    A form, which goes to a person, is left out.
+    A form, which goes to a person, is left out, and so is what a client only returns to the server.
     """
     if frame.get("method") == "elicitation/create":
         return []
-    result = {name: value for name, value in frame.get("result", {}).items() if name != "inputRequests"}
+    result = {name: value for name, value in frame.get("result", {}).items() if name not in _UNREAD}
     written = json.dumps({**frame, "result": result} if result else frame, ensure_ascii=False)
     text = written.replace("+46701740605", "").replace("070-174 06 05", "")
-    text = re.sub(r"\b[a-z][0-9a-f]{32}\b|received-[0-9a-f]{16}", "", text)
-    digits = _BETWEEN.sub("", "".join(str(int(char)) if char.isdecimal() else char for char in text))
+    digits = "".join(str(int(char)) if char.isdecimal() else char for char in without_ids(text))
+    digits = _BETWEEN.sub("", digits)
     masked = [each for each in _MASKED.findall(text) if sum(map(str.isdigit, each)) > 2]
     return [*(part for part in _PARTS if part in digits), *masked]
 

@@ -28,6 +28,7 @@ from tests.support.connecting import (
     findings,
     posted,
     until,
+    without_ids,
     words,
 )
 from tests.support.stores import DATABASES, KEY
@@ -213,7 +214,7 @@ async def test_p7_a_token_cannot_wait_for_texts_that_answer_none_of_its_own(
         refused = await call(here.mine, "wait_for_reply", timeout=0, **arguments)
         assert refused.is_error, arguments
         assert said in words(refused), arguments
-        assert "4711" not in words(refused)
+        assert "4711" not in without_ids(words(refused))
     assert text_of(await wait(here.mine, sender=OTHER, after="c-0")) is None
     assert text_of(await wait(here.mine, sender=OTHER, after=secret.id)) is None
     assert text_of(await wait(here.theirs, after=theirs["orderId"])) == "Koden är 4711"

@@ -7,7 +7,7 @@ from mcp_types import CallToolResult
 
 from elks_mcp.store.alert_admin import AlertAdmin
 from tests.support.alert_cases import FIRST, SECOND_PERSON, Team, open_team
-from tests.support.connecting import ERAS, Era, Person, call, data, words
+from tests.support.connecting import ERAS, Era, Person, call, data, without_ids, words
 
 pytestmark = pytest.mark.anyio
 
@@ -150,8 +150,8 @@ async def test_no_answer_shows_the_code(tmp_path: Path) -> None:
         code = await team.code(alert)
         await team.pass_time(1)
         answer = await call(team.client, "check_alert", alertId=alert["alertId"])
-        assert code not in words(answer)
-        assert code not in str({**data(answer), "alertId": ""})
+        assert code not in without_ids(words(answer))
+        assert code not in without_ids(str(data(answer)))
 
 
 async def test_p10_the_words_of_an_acknowledging_person_are_shown_nowhere(tmp_path: Path) -> None:
