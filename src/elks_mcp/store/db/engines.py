@@ -2,7 +2,7 @@
 
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -30,6 +30,9 @@ _POSTGRES_OPTIONS = (
     "plan_cache_mode=force_generic_plan",
     "jit=off",
 )
+
+_PLACEHOLDERS: Final = "numeric_dollar"
+"""PostgreSQL's own (`$1`), which `RawCursor` needs. psycopg parses a long query with others at each run."""
 
 _KEEPALIVE = {
     "keepalives_idle": 30,
@@ -62,7 +65,7 @@ def open_engine(location: StateLocation) -> Engine:
     return engine
 
 
-def _open_postgres(written: str, **more: Any) -> Engine:
+def _open_postgres(written: str) -> Engine:
     try:
         url = make_url(written).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
@@ -75,13 +78,16 @@ def _open_postgres(written: str, **more: Any) -> Engine:
         *([theirs] if isinstance(theirs, str) else theirs),
         *(f"-c {each}" for each in _POSTGRES_OPTIONS),
     ]
-    args = {
-        "options": " ".join(options),
-        "connect_timeout": _BUSY_SECONDS,
-        **_KEEPALIVE,
-    }
     try:
-        return create_engine(url, poolclass=NullPool, connect_args=args, **more)
+        from psycopg import RawCursor  # noqa: PLC0415  (an extra)
+
+        args = {
+            "options": " ".join(options),
+            "connect_timeout": _BUSY_SECONDS,
+            "cursor_factory": RawCursor,
+            **_KEEPALIVE,
+        }
+        return create_engine(url, poolclass=NullPool, connect_args=args, paramstyle=_PLACEHOLDERS)
     except ModuleNotFoundError:
         raise Misconfigured(
             "ELKS_DATABASE_URL needs the driver for PostgreSQL.",
@@ -93,12 +99,11 @@ def without_lock(engine: Engine, location: StateLocation) -> Engine:
     """Return an engine whose transactions read without a lock.
 
     On PostgreSQL, each statement is committed on its own. At this level of isolation, each statement sees
-    what is committed by then, so a transaction would only add two round trips. The engine has connections of
-    its own, so that their mode need not be set each time.
+    what is committed by then, so a transaction would only add two round trips. Connections of one engine
+    must not be used for the other: their mode is set once.
     """
-    if location.url:
-        return _open_postgres(location.url.get_secret_value(), isolation_level="AUTOCOMMIT")
-    return engine.execution_options(begin="BEGIN")
+    options = {"isolation_level": "AUTOCOMMIT"} if location.url else {"begin": "BEGIN"}
+    return engine.execution_options(**options)
 
 
 def make_private(file: Path) -> None:
