@@ -248,7 +248,9 @@ async def test_a_process_that_checks_after_an_opt_out_may_not_send(location: Sta
     assert set(states.values()) <= {OrderState.SENT, OrderState.CANCELLED}
 
 
-@pytest.mark.parametrize("sign", ["BEGIN IMMEDIATE", "orders.lease = ?"], ids=["claiming", "the last look"])
+@pytest.mark.parametrize(
+    "sign", ["BEGIN IMMEDIATE", "orders.lease = :token"], ids=["claiming", "the last look"]
+)
 async def test_an_opt_out_committed_during_a_send_stops_it(tmp_path: Path, sign: str) -> None:
     """Another process records a STOP just before a statement of the sending one."""
     async with Backend(tmp_path).opened() as backend:

@@ -5,6 +5,8 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -24,9 +26,11 @@ from elks_mcp.errors import (
     StateUncertain,
 )
 from elks_mcp.store import StateLocation
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.store import Store
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, a_draft, an_approval
+from tests.support.state_folders import with_tables
 from tests.support.store_cases import EVENING, NONE, QUIET
 from tests.support.stores import (
     KEY,
@@ -40,6 +44,7 @@ from tests.support.stores import (
     engine_of,
     on_both_databases,
     opened,
+    place_one,
     read_rows,
     said,
     within,
@@ -174,3 +179,26 @@ async def test_a_message_assigned_to_two_orders_at_once_is_retried_later(
         with pytest.raises(StateUnavailable):
             await store.doubts.conclude(history, read_at=NOON, quiet=QUIET, skew=NONE)
         assert (await store.orders.get(doubtful.order_id)).state is OrderState.IN_DOUBT
+
+
+async def test_what_was_spent_is_summed_from_an_index_alone(tmp_path: Path) -> None:
+    """Each send and each claim sums up all texts of a day, so their rows must not be read."""
+    run: list[tuple[str, tuple[object, ...]]] = []
+    async with opened(with_tables(tmp_path / "state")) as store:
+        event.listen(
+            engine_of(store),
+            "before_cursor_execute",
+            lambda _, __, sql, values, *___: run.append((sql, values)),
+        )
+        await place_one(store)
+        await claim_one(store)
+        sums = [each for each in run if "sum(spenders.charge)" in each[0]]
+        plans = [await store.database.run(partial(explain, *each), writes=False) for each in sums]
+    assert len(plans) == 2
+    for plan in plans:
+        assert [step for step in plan if " spenders USING COVERING INDEX ix_orders_charged " in step]
+
+
+def explain(statement: str, values: tuple[object, ...], tx: Tx) -> list[str]:
+    """Return the steps of SQLite's plan for a statement."""
+    return [row.detail for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]

@@ -96,10 +96,13 @@ def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: DraftCheck) 
     claims: list[Claim] = []
     claimed = 0
     for row in rows:
-        if not slots.is_free or _is_held_back(tx, row, pace, check, spent=int(row.spent) + claimed):
+        if not slots.is_free:
+            break
+        draft = parse_draft(tx, row)
+        if _is_held_back(tx, row, draft, pace, check, spent=int(row.spent) + claimed):
             break
         claimed += row.price
-        claims.append(slots.take(row.id, parse_draft(tx, row), row.currency, row.attempts + 1))
+        claims.append(slots.take(row.id, draft, row.currency, row.attempts + 1))
     if claims:
         alter_all(tx, {claim.order_id: _sending(tx, claim, pace) for claim in claims})
         take_slots(tx, slots.next)
@@ -164,7 +167,7 @@ def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
     }
 
 
-def _is_held_back(tx: Tx, row: Row[Any], pace: Pace, check: DraftCheck, *, spent: int) -> bool:
+def _is_held_back(tx: Tx, row: Row[Any], draft: Draft, pace: Pace, check: DraftCheck, *, spent: int) -> bool:
     """End an order that may not go out, or put it off. Return whether it is not sent now.
 
     `spent`: what was charged in the last 24 hours for what was sent or is being sent.
@@ -176,10 +179,10 @@ def _is_held_back(tx: Tx, row: Row[Any], pace: Pace, check: DraftCheck, *, spent
         return True
     opt_out = OptOut(at=row.opted_out_at) if row.opted_out_at else None
     recall = Recall(opted_out=opt_out is not None, opt_out=opt_out, spent=spent)
-    why_not = check(parse_draft(tx, row), parse_price(row), recall)
-    lowered = _explain_lowered(tx, row, recall, check) if why_not else ""
+    why_not = check(draft, parse_price(row), recall)
+    lowered = _explain_lowered(tx, row, draft, recall, check) if why_not else ""
     can_wait = why_not and why_not.guards == {"daily_budget"} and not lowered
-    if can_wait and _wait_for_budget(tx, row, recall, check):
+    if can_wait and _wait_for_budget(tx, row, draft, recall, check):
         return True
     if why_not and row.batch_id and "daily_budget" in why_not.guards:
         pause_batch(tx, row.batch_id, lowered or _OVER_BUDGET)
@@ -189,7 +192,7 @@ def _is_held_back(tx: Tx, row: Row[Any], pace: Pace, check: DraftCheck, *, spent
     return why_not is not None
 
 
-def _explain_lowered(tx: Tx, row: Row[Any], recall: Recall, check: DraftCheck) -> str:
+def _explain_lowered(tx: Tx, row: Row[Any], draft: Draft, recall: Recall, check: DraftCheck) -> str:
     """Return that the daily budget was lowered below what a batch alone costs; "" if it was not.
 
     The batch did fit at its start. Since its texts may leave later than planned, shorter periods are summed.
@@ -198,7 +201,7 @@ def _explain_lowered(tx: Tx, row: Row[Any], recall: Recall, check: DraftCheck) -
         return ""
     own = find_own_peak(tx, row.batch_id, DAY - ORDER_LATENESS)
     alone = recall.model_copy(update={"spent": max(0, own - row.price)})
-    refusal = check(parse_draft(tx, row), parse_price(row), alone)
+    refusal = check(draft, parse_price(row), alone)
     if refusal is None or refusal.budget is None:
         return ""
     return (
@@ -207,7 +210,7 @@ def _explain_lowered(tx: Tx, row: Row[Any], recall: Recall, check: DraftCheck) -
     )
 
 
-def _wait_for_budget(tx: Tx, row: Row[Any], recall: Recall, check: DraftCheck) -> bool:
+def _wait_for_budget(tx: Tx, row: Row[Any], draft: Draft, recall: Recall, check: DraftCheck) -> bool:
     """Put off a row of a batch, or a scheduled text, for which the budget is free again in time.
 
     The texts of the day before may have left a little later than planned, and so count a little longer. The
@@ -215,7 +218,7 @@ def _wait_for_budget(tx: Tx, row: Row[Any], recall: Recall, check: DraftCheck) -
     """
     if row.batch_id is None and row.send_at is None:
         return False
-    draft, price, over = parse_draft(tx, row), parse_price(row), list_sent(tx, row.expires_at)
+    price, over = parse_price(row), list_sent(tx, row.expires_at)
     left = [recall.spent - freed for freed in accumulate(charge for _, charge in over)]
     number = bisect_left(
         left, True, key=lambda spent: check(draft, price, recall.model_copy(update={"spent": spent})) is None

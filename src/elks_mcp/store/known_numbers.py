@@ -30,7 +30,7 @@ from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import NOW, SEND_AT, Moment, ago, shifted
 from elks_mcp.store.db.schema import accounts, is_one_of, known_numbers, opt_outs, orders
 from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out
-from elks_mcp.store.totals import DAY, Peak, is_soon_after, peak_of_spending
+from elks_mcp.store.totals import DAY, Peak, is_other, is_soon_after, peak_of_spending
 
 VELOCITY_WINDOW = timedelta(minutes=10)
 """The shorter window of the guard `velocity`."""
@@ -44,19 +44,16 @@ def recall(tx: Tx, draft: Draft, *, excluded_order: str) -> Recall:
 
     `excluded_order` is the id of the draft's own order, which does not count.
     """
-    values = recall_values(tx, draft.to, send_at=draft.send_at, excluded_order=excluded_order)
+    values = recall_values(tx, draft.to, send_at=draft.send_at) | {"excluded_order": excluded_order}
     row = tx.execute(_RECALL, values).one()
     return parse_recall(tx, tx.execute(_RECALL_AMONG_LATER, values).one() if row.has_later else row)
 
 
-def recall_values(
-    tx: Tx, to: Number, *, send_at: datetime | None = None, excluded_order: str = ""
-) -> dict[str, Any]:
+def recall_values(tx: Tx, to: Number, *, send_at: datetime | None = None) -> dict[str, Any]:
     """Return the parameters of the query of `build_recall`."""
     return {
         "account": tx.account_id,
         "number": tx.hasher.number(to.e164),
-        "excluded_order": excluded_order,
         "send_at": send_at,
         "now": tx.known_now,
     }
@@ -79,20 +76,21 @@ def parse_recall(tx: Tx, row: Row[Any], repeated: str | None = None, taint: Tain
     )
 
 
-def build_recall(*, among_later: bool) -> Select[*tuple[Any, ...]]:
+def build_recall(*, among_later: bool, excluding: bool = False) -> Select[*tuple[Any, ...]]:
     """Build the query for what is stored about a number. Its result is one row.
 
-    Without `among_later` it is a third as long, and right only if the row's `has_later` is false.
+    Without `among_later` it is a third as long, and right only if the row's `has_later` is false. With
+    `excluding`, the order whose id is the parameter `excluded_order` does not count.
     """
     account: BindParameter[int] = bindparam("account")
     number: BindParameter[str] = bindparam("number")
     here = and_(known_numbers.c.account_id == accounts.c.id, known_numbers.c.number_hash == number)
-    to_them = _is_to(account, number)
+    to_them = _is_to(account, number, excluding=excluding)
     # Not IS NOT NULL: for that, SQLite would scan the index of all the account's messages.
     has_message = func.length(_others.c.message_id) > 0
     accepted_at = func.coalesce(_others.c.accepted_at, _others.c.changed_at, type_=Moment)
     first_order = select(func.min(accepted_at, type_=Moment))
-    peaks = _build_peaks(account, number)
+    peaks = _build_peaks(account, number, excluding=excluding)
     return (
         select(
             *RECALLED,
@@ -118,12 +116,14 @@ def build_recall(*, among_later: bool) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _build_peaks(account: BindParameter[int], number: BindParameter[str]) -> dict[str, Peak]:
+def _build_peaks(
+    account: BindParameter[int], number: BindParameter[str], *, excluding: bool
+) -> dict[str, Peak]:
     """Build the peaks around `SEND_AT`: of spending, and of texts to a number."""
     charged_at, waits = _others.c.charged_at, _others.c.state == OrderState.WAITING
     may_go = and_(~is_one_of(_others.c.state, NEVER_SENT), or_(~waits, _others.c.due_at > NOW))
     goes_at = case((and_(waits, charged_at < NOW), NOW), else_=charged_at)  # once a person approves it
-    theirs = and_(_is_to(account, number), may_go)
+    theirs = and_(_is_to(account, number, excluding=excluding), may_go)
     is_recent = charged_at > shifted(SEND_AT, -2 * DAY)  # for the index: an order waits for less than a day
     answers = known_numbers.alias("answers")
     answered_at = select(answers.c.received_at).where(
@@ -139,18 +139,21 @@ def _build_peaks(account: BindParameter[int], number: BindParameter[str]) -> dic
     return {
         "texts_in_10_minutes": count(unanswered, VELOCITY_WINDOW),
         "texts_in_24_hours": count(theirs, DAY),
-        "spent": peak_of_spending(bindparam("excluded_order")),
+        "spent": peak_of_spending(excluding=excluding),
     }
 
 
-def _is_to(account: BindParameter[int], number: BindParameter[str]) -> ColumnElement[bool]:
+def _is_to(
+    account: BindParameter[int], number: BindParameter[str], *, excluding: bool
+) -> ColumnElement[bool]:
     """Build the condition that another order is to a number."""
     ours = and_(_others.c.account_id == account, _others.c.recipient_hash == number)
-    return and_(ours, _others.c.id != bindparam("excluded_order"))
+    return and_(ours, is_other(_others, excluding=excluding))
 
 
 _others = orders.alias("others")
-_RECALL, _RECALL_AMONG_LATER = build_recall(among_later=False), build_recall(among_later=True)
+_RECALL = build_recall(among_later=False, excluding=True)
+_RECALL_AMONG_LATER = build_recall(among_later=True, excluding=True)
 
 
 def record_numbers(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     FromClause,
     ScalarSelect,
@@ -17,6 +16,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     type_coerce,
     union_all,
 )
@@ -157,20 +157,29 @@ class Peak(NamedTuple):
         return select(func.max(totals.c.total)).where(totals.c.at >= SEND_AT).scalar_subquery()
 
 
-def peak_of_spending(excluded_order: BindParameter[str]) -> Peak:
+def peak_of_spending(*, excluding: bool = False) -> Peak:
     """Build the most that an account spends in any 24 hours that contain `SEND_AT`.
 
     The charge of a scheduled order counts at its time. The query's parameter `account` is the account's id.
-    `excluded_order`: the parameter with the id of an order that does not count.
+    `excluding`: see `is_other`.
     """
-    at, ours = _spenders.c.charged_at, and_(_is_ours(), _spenders.c.id != excluded_order)
+    at, ours = _spenders.c.charged_at, and_(_is_ours(), is_other(_spenders, excluding=excluding))
     later = and_(ours, is_soon_after(at, DAY), _spenders.c.charge > 0)
     return Peak(at, _spenders.c.charge, ours, later, DAY)
 
 
+def is_other(table: FromClause, *, excluding: bool) -> ColumnElement[bool]:
+    """Build the condition that an order in `table` is not the one with the id `excluded_order`.
+
+    Without `excluding`, the query has no such parameter, and all orders meet the condition: an index then has
+    everything that a sum needs.
+    """
+    return table.c.id != bindparam("excluded_order") if excluding else true()
+
+
 def find_spent_around(tx: Tx, moment: datetime) -> int:
     """Return the most that an account spends in any 24 hours that contain a moment."""
-    values = {"account": tx.account_id, "now": tx.known_now, "send_at": moment, "excluded_order": ""}
+    values = {"account": tx.account_id, "now": tx.known_now, "send_at": moment}
     return int(tx.execute(_SPENT_AROUND, values).scalar_one())
 
 
@@ -192,7 +201,7 @@ def _is_ours() -> ColumnElement[bool]:
     return _spenders.c.account_id == bindparam("account")
 
 
-_SPENDING = peak_of_spending(bindparam("excluded_order"))
+_SPENDING = peak_of_spending()
 _SPENT_AROUND = select(case((_SPENDING.has_later(), _SPENDING.find_largest()), else_=_SPENDING.sum_before()))
 
 

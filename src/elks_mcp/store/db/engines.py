@@ -58,6 +58,7 @@ def open_engine(location: StateLocation) -> Engine:
     engine = create_engine(
         f"sqlite:///{location.file or ':memory:'}",
         connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS, "check_same_thread": False},
+        paramstyle="named",  # a value that a statement has many times is then passed once
         **more,
     )
     event.listen(engine, "connect", _set_up_sqlite)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from elks_mcp.errors import Misconfigured
 from elks_mcp.store.db.schema import metadata
 
-HEAD = "0020"
+HEAD = "0021"
 """The newest migration. A test checks that."""
 
 _LOCK = 46_046

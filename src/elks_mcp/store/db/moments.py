@@ -3,7 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Dialect, TypeDecorator, bindparam, func, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Dialect,
+    TypeDecorator,
+    bindparam,
+    func,
+    literal_column,
+    type_coerce,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -77,4 +86,4 @@ def ago(time: timedelta) -> ColumnElement[int]:
 
 def shifted(moment: ColumnElement[datetime], time: timedelta) -> ColumnElement[int]:
     """Build the expression for a time that long after another one, in microseconds."""
-    return type_coerce(moment, BigInteger) + time // _MICROSECOND
+    return type_coerce(moment, BigInteger) + literal_column(str(time // _MICROSECOND), BigInteger)
