@@ -212,13 +212,13 @@ class Database:
     async def close(self) -> None:
         """Close all connections. The last process to do so removes SQLite's log."""
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._close)
+            await anyio.to_thread.run_sync(self._close, limiter=self._threads)
 
     def _close(self) -> None:
-        for engine, kept in self._kept.items():
+        for kept in self._kept.values():
             for connection in kept:
                 connection.close()
-            engine.dispose()
+        self._engine.dispose()
 
     def tell_time(self, tx: Tx, moment: datetime | None = None) -> datetime:
         """Return the time of the given clock, of this machine (SQLite), or of PostgreSQL."""
@@ -254,13 +254,9 @@ class Database:
     def _begin(self, engine: Engine) -> Iterator[Connection]:
         """Begin a transaction.
 
-        PostgreSQL connections are kept in a list: taking one from a pool and returning it takes as long as a
-        statement. A connection on which a statement failed is not kept.
+        Connections are kept in a list: taking one from a pool and returning it takes as long as a statement.
+        A connection on which a statement failed is not kept.
         """
-        if not self.is_postgres:
-            with engine.begin() as connection:
-                yield connection
-            return
         kept = self._kept[engine]
         try:
             connection = kept.pop()

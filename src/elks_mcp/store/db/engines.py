@@ -51,15 +51,13 @@ def open_engine(location: StateLocation) -> Engine:
     """
     if location.url:
         return _open_postgres(location.url.get_secret_value())
-    more: dict[str, Any] = {"poolclass": StaticPool}
     if location.file:
         make_private(location.file)
-        more = {"pool_size": 1, "max_overflow": 0}
     engine = create_engine(
         f"sqlite:///{location.file or ':memory:'}",
         connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS, "check_same_thread": False},
+        poolclass=StaticPool,  # both engines have the same connection
         paramstyle="named",  # a value that a statement has many times is then passed once
-        **more,
     )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin)
