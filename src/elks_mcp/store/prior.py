@@ -1,11 +1,11 @@
 """Earlier orders that a draft may repeat, and what is stored about its recipient."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, case, exists, or_
+from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, case, exists, or_, select
 
 from elks_mcp.domain.models import Recall
 from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
@@ -85,45 +85,52 @@ def _parse(
 
 
 def _query(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
-    """Run the query; return a row with what is stored, and the rows with an order, latest first."""
+    """Return a row with what is stored, and the orders that the draft may repeat, latest first."""
     values = recall_values(tx, draft.to, send_at=draft.send_at) | {
         "fingerprint": fingerprint(tx, draft),
         "key": key_hash(tx, draft),
         "caller": draft.caller,
     }
-    rows = tx.execute(_build_prior(frozenset(tx.kinds), among_later=False), values).all()
-    if rows[0].has_later:
-        rows = tx.execute(_build_prior(frozenset(tx.kinds), among_later=True), values).all()
-    alike = [row for row in rows if row.id is not None]
+    row = tx.execute(_build_prior(frozenset(tx.kinds), among_later=False), values).one()
+    if row.has_later:
+        row = tx.execute(_build_prior(frozenset(tx.kinds), among_later=True), values).one()
+    alike = tx.execute(_ALIKE, values).all() if row.has_alike else []
     if values["key"]:
-        alike = [row for row in alike if row.key_hash == values["key"]]
-    return rows[0], alike
+        alike = [each for each in alike if each.key_hash == values["key"]]
+    return row, alike
 
 
 @cache
 def _build_prior(kinds: frozenset[str], *, among_later: bool) -> Executable:
     """Build the query, once: building it takes longer than running it."""
-    ours = orders.c.account_id == bindparam("account")  # in both halves, otherwise SQLite ignores the indexes
-    keyed = and_(ours, orders.c.key_hash == bindparam("key"))
+    return build_recall(among_later=among_later).add_columns(
+        _is_anything_due(kinds).label("is_behind"),
+        is_tainted().label("tainted"),
+        or_(*(exists().where(each) for each in _build_likeness())).label("has_alike"),
+    )
+
+
+def _build_likeness() -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions that an order has the draft's key, and that it is the same and near in time."""
+    ours = orders.c.account_id == bindparam("account")  # in both, otherwise SQLite ignores the indexes
+    yield and_(ours, orders.c.key_hash == bindparam("key"))
     is_in_play, may_be_out = is_one_of(orders.c.state, _IN_PLAY), is_one_of(orders.c.state, MAY_BE_OUT)
     send_at, due_at = orders.c.send_at, orders.c.due_at
     is_later = and_(is_one_of(orders.c.state, _LATER), due_at > NOW)
     goes_at = case((send_at > NOW, send_at), (is_later, due_at), else_=NOW)
     goes_near = and_(_is_near(goes_at), goes_at < shifted(SEND_AT, REPEATED_WITHIN))
     is_near = or_(and_(is_in_play, goes_near), and_(may_be_out, _is_near(orders.c.changed_at)))
-    same = and_(ours, orders.c.fingerprint == bindparam("fingerprint"), is_near)
-    return (
-        build_recall(among_later=among_later)
-        .add_columns(_is_anything_due(kinds).label("is_behind"), is_tainted().label("tainted"))
-        .add_columns(NOW.label("asked_at"), *orders.c)
-        .outerjoin(orders, or_(keyed, same))
-        .order_by(orders.c.placed_at.desc())
-    )
+    yield and_(ours, orders.c.fingerprint == bindparam("fingerprint"), is_near)
 
 
 def _is_near(moment: ColumnElement[datetime]) -> ColumnElement[bool]:
     """Build the condition that a draft that goes out at `SEND_AT` comes too soon after a text."""
     return moment > shifted(SEND_AT, -REPEATED_WITHIN)
+
+
+_ALIKE = (
+    select(NOW.label("asked_at"), orders).where(or_(*_build_likeness())).order_by(orders.c.placed_at.desc())
+)
 
 
 def _is_anything_due(kinds: frozenset[str]) -> ColumnElement[bool]:
