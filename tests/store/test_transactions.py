@@ -181,7 +181,7 @@ async def test_a_message_assigned_to_two_orders_at_once_is_retried_later(
         assert (await store.orders.get(doubtful.order_id)).state is OrderState.IN_DOUBT
 
 
-async def test_what_was_spent_is_summed_from_an_index_alone(tmp_path: Path) -> None:
+async def test_the_sum_of_what_was_spent_is_read_from_an_index_alone(tmp_path: Path) -> None:
     """Each send and each claim sums up all texts of a day, so their rows must not be read."""
     run: list[tuple[str, tuple[object, ...]]] = []
     async with opened(with_tables(tmp_path / "state")) as store:

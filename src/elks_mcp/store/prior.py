@@ -111,7 +111,7 @@ def _build_prior(kinds: frozenset[str], *, among_later: bool) -> Executable:
 
 
 def _build_likeness() -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions that an order has the draft's key, and that it is the same and near in time."""
+    """Yield the conditions of a repeat: the same key, or the same text at nearly its time."""
     ours = orders.c.account_id == bindparam("account")  # in both, otherwise SQLite ignores the indexes
     yield and_(ours, orders.c.key_hash == bindparam("key"))
     is_in_play, may_be_out = is_one_of(orders.c.state, _IN_PLAY), is_one_of(orders.c.state, MAY_BE_OUT)
