@@ -296,7 +296,7 @@ async def attempt(do: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
 
 
 _BETWEEN = re.compile(r"(?<=\d)(?:[\s\-().\[\]/·_*⏎\u00a0\u200b\u2011]|\\u[0-9a-f]{4}|\\xa0|\\n|\\t)+(?=\d)")
-_UNREAD = {"inputRequests", "requestState"}
+_NOT_SHOWN = {"inputRequests", "requestState"}
 _MASKED = re.compile(r"\+?\d+\*+\d+")
 _TELLING = 5
 """Digits in a row that are searched for: fewer are in other things as well."""
@@ -313,7 +313,7 @@ def list_shown(frame: Frame) -> list[str]:
     """
     if frame.get("method") == "elicitation/create":
         return []
-    result = {name: value for name, value in frame.get("result", {}).items() if name not in _UNREAD}
+    result = {name: value for name, value in frame.get("result", {}).items() if name not in _NOT_SHOWN}
     written = json.dumps({**frame, "result": result} if result else frame, ensure_ascii=False)
     text = written.replace("+46701740605", "").replace("070-174 06 05", "")
     digits = "".join(str(int(char)) if char.isdecimal() else char for char in without_ids(text))

@@ -249,7 +249,7 @@ async def test_a_process_that_checks_after_an_opt_out_may_not_send(location: Sta
 
 
 @pytest.mark.parametrize(
-    "sign", ["BEGIN IMMEDIATE", "orders.lease = :token"], ids=["claiming", "the last look"]
+    "sign", ["BEGIN IMMEDIATE", "orders.lease = :token"], ids=["claiming", "the last check"]
 )
 async def test_an_opt_out_committed_during_a_send_stops_it(tmp_path: Path, sign: str) -> None:
     """Another process records a STOP just before a statement of the sending one."""

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from elks_mcp.domain.models import Direction
@@ -28,7 +30,8 @@ from elks_mcp.errors import (
 from elks_mcp.store import StateLocation
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.store import Store
-from tests.support.clocks import ManualClock
+from tests.support.clocks import HANG, ManualClock
+from tests.support.connecting import until
 from tests.support.provider import NOON, a_draft, an_approval
 from tests.support.state_folders import with_tables
 from tests.support.store_cases import EVENING, NONE, QUIET
@@ -54,6 +57,24 @@ pytestmark = pytest.mark.anyio
 
 
 # ── hanging up ──
+
+
+async def test_closing_waits_for_the_transaction_that_runs(tmp_path: Path) -> None:
+    """On SQLite all transactions have the same connection."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def count(tx: Tx) -> object:
+        begun.set()
+        may_end.wait(HANG)
+        return tx.execute(text("SELECT count(*) FROM orders")).scalar_one()
+
+    async with opened(with_tables(tmp_path / "state")) as store, anyio.create_task_group() as tasks:
+        counting = asyncio.create_task(store.database.run(count, writes=True))
+        await anyio.to_thread.run_sync(begun.wait, HANG)
+        tasks.start_soon(store.database.close)
+        await until(lambda: store.database._threads.statistics().tasks_waiting == 1)
+        may_end.set()
+        assert await counting == 0
 
 
 @on_both_databases
@@ -183,7 +204,7 @@ async def test_a_message_assigned_to_two_orders_at_once_is_retried_later(
 
 async def test_the_sum_of_what_was_spent_is_read_from_an_index_alone(tmp_path: Path) -> None:
     """Each send and each claim sums up all texts of a day, so their rows must not be read."""
-    run: list[tuple[str, tuple[object, ...]]] = []
+    run: list[tuple[str, dict[str, object]]] = []
     async with opened(with_tables(tmp_path / "state")) as store:
         event.listen(
             engine_of(store),
@@ -199,6 +220,6 @@ async def test_the_sum_of_what_was_spent_is_read_from_an_index_alone(tmp_path: P
         assert [step for step in plan if " spenders USING COVERING INDEX ix_orders_charged " in step]
 
 
-def explain(statement: str, values: tuple[object, ...], tx: Tx) -> list[str]:
+def explain(statement: str, values: dict[str, object], tx: Tx) -> list[str]:
     """Return the steps of SQLite's plan for a statement."""
     return [row.detail for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
